@@ -1,0 +1,49 @@
+// The offline converter: a checkpoint in, an .8vo out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "io/model_file.h"
+#include "quant/format.h"
+
+namespace octavo {
+
+struct ConvertOptions {
+  std::string source;  ///< folder of HF safetensors, or folder with Mistral consolidated*.safetensors
+  std::string output;  ///< path of the .8vo
+  Format format = Format::kQ4_K;
+  int threads = 0;     ///< 0: as many as the processors
+  /// Called now and then with (bytes of source read, bytes in all); returning false cancels.
+  std::function<bool(int64_t, int64_t)> progress;
+};
+
+/// What would be, or was, written.
+struct ConvertSummary {
+  ModelDirectory directory;
+  int64_t source_bytes = 0;
+  int64_t output_bytes = 0;
+};
+
+/// The plan alone: reads headers, writes nothing. Throws Error.
+ConvertSummary plan_conversion(const ConvertOptions& options);
+/// Converts. On any failure (or cancel: Error(kInvalidArgument)) nothing is left under the output's name.
+ConvertSummary convert(const ConvertOptions& options);
+
+struct SynthOptions {
+  ModelConfig config;   ///< all of it
+  std::string output;
+  Format format = Format::kQ4_0;
+  uint64_t seed = 0;
+  int threads = 0;
+  std::function<bool(int64_t, int64_t)> progress;
+};
+
+/// Writes a model with random weights, made straight in the target format (fast at tens of GB).
+ConvertSummary synthesize(const SynthOptions& options);
+
+/// Mixtral 8x7B's own shape.
+ModelConfig mixtral_8x7b_config();
+
+}  // namespace octavo

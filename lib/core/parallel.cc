@@ -1,0 +1,32 @@
+#include "core/parallel.h"
+
+#include <omp.h>
+#include <sched.h>
+
+#include <algorithm>
+
+namespace octavo {
+
+int available_threads() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return std::max(1, omp_get_num_procs());
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int resolve_threads(int requested) { return requested > 0 ? requested : available_threads(); }
+
+namespace detail {
+
+void run_parallel(int threads, ThreadBody body, void* context) {
+  if (threads <= 1) {
+    body(context, 0, 1);
+    return;
+  }
+  // The team may be smaller than asked for; the bodies see its real size.
+#pragma omp parallel num_threads(threads)
+  body(context, omp_get_thread_num(), omp_get_num_threads());
+}
+
+}  // namespace detail
+}  // namespace octavo

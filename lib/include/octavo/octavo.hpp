@@ -1,0 +1,163 @@
+// Octavo: quantized inference for Mixtral 8x7B and its dense sibling Mistral 7B.
+//
+//   auto model = octavo::Model::open("mixtral.8vo");
+//   octavo::Session session(model);
+//   octavo::generate(session, model.tokenize("The capital of France is"), {.max_tokens = 32}, {},
+//                    [](const octavo::Token& token) { std::cout << token.text << std::flush; return true; });
+//
+// Every failure is an octavo::Error. The library never prints, aborts or exits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octavo/error.hpp"
+
+namespace octavo {
+
+struct ModelOptions {
+  std::string device = "cpu";
+};
+
+/// The shape of a model, as its file says.
+struct ModelInfo {
+  std::string architecture;  ///< "mixtral" or "mistral"
+  std::string format;        ///< what it was converted to, "q4_k"
+  std::string device;        ///< what it runs on, for people
+  int64_t dim = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn_dim = 0;
+  int64_t experts = 0, experts_per_token = 0;
+  int64_t vocab = 0, context = 0, window = 0;
+  int32_t bos = -1, eos = -1;  ///< -1: none
+  bool has_tokenizer = false;
+};
+
+/// A mapped model file. Cheap to copy; safe to use from several threads.
+class Model {
+ public:
+  /// Maps the file and checks it. Throws Error.
+  static Model open(const std::string& path, const ModelOptions& options = {});
+
+  const ModelInfo& info() const;
+  /// Ids of `text`, with BOS in front if `bos`. Throws Error(kUnsupported) on a model without a tokenizer.
+  std::vector<int32_t> tokenize(std::string_view text, bool bos = true) const;
+  /// Text of ids; control tokens give nothing, bytes that are no UTF-8 give U+FFFD.
+  std::string detokenize(std::span<const int32_t> ids) const;
+  /// The model's chat template (Jinja), empty if it has none.
+  const std::string& chat_template() const;
+
+  struct Impl;
+  const std::shared_ptr<const Impl>& impl() const { return impl_; }
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+enum class CacheType {
+  kAuto,  ///< f32 for a model stored in f32, otherwise f16
+  kF32,
+  kF16,
+  kBF16,
+};
+
+struct SessionOptions {
+  int64_t context = 0;  ///< positions; 0: the model's own
+  int64_t batch = 512;  ///< tokens computed at once in prefill
+  int threads = 0;      ///< 0: as many as the processors
+  CacheType cache = CacheType::kAuto;
+};
+
+/// What the router decided for one token in one layer.
+struct RoutedToken {
+  int64_t layer = 0, position = 0;
+  std::span<const int32_t> experts;  ///< [top_k], best first
+  std::span<const float> weights;    ///< [top_k], sum 1
+  std::span<const float> logits;     ///< [experts]
+};
+
+/// One sequence of tokens and its KV cache. For one thread at a time; many sessions share a model.
+class Session {
+ public:
+  explicit Session(const Model& model, const SessionOptions& options = {});
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  const Model& model() const;
+  int64_t position() const;    ///< tokens held
+  int64_t context() const;     ///< tokens that fit
+  int64_t cache_bytes() const; ///< memory of keys and values now
+
+  /// Appends ids and returns the logits [vocab] after the last one; valid until the next call.
+  /// Throws Error(kOutOfRange) when they do not fit, Error(kInvalidArgument) for no ids or unknown ones.
+  std::span<const float> feed(std::span<const int32_t> ids);
+  /// As feed, but gives the logits of every token from ids[first] on: sink(index in ids, logits [vocab]).
+  void evaluate(std::span<const int32_t> ids, int64_t first,
+                const std::function<void(int64_t, std::span<const float>)>& sink);
+  /// Forgets all tokens.
+  void reset();
+  /// Called for each token in each layer of a mixture from now on; {} ends it.
+  void trace_routing(std::function<void(const RoutedToken&)> observer);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+struct SamplingOptions {
+  float temperature = 0.8f;  ///< 0: greedy, the most likely token (ties to the lower id)
+  int top_k = 40;            ///< 0: off
+  float top_p = 0.95f;       ///< 1: off
+  float min_p = 0.05f;       ///< 0: off
+  float repeat_penalty = 1.0f;  ///< 1: off
+  int repeat_window = 64;    ///< tokens the penalty looks back on
+  uint64_t seed = 0;
+};
+
+/// Chooses tokens. Stages in order: repeat penalty, top-k, top-p, min-p, temperature.
+class Sampler {
+ public:
+  /// Throws Error(kInvalidArgument) for values outside their range.
+  explicit Sampler(const SamplingOptions& options = {});
+  ~Sampler();
+  Sampler(Sampler&&) noexcept;
+  Sampler& operator=(Sampler&&) noexcept;
+
+  /// Remembers a token for the repeat penalty (sample does so itself for what it returns).
+  void accept(int32_t id);
+  int32_t sample(std::span<const float> logits);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One generated token. `text` is whole UTF-8: a character split over tokens comes with its last byte.
+struct Token {
+  int32_t id = 0;
+  std::string text;
+};
+
+enum class StopReason { kEos, kMaxTokens, kContextFull, kCallback };
+
+struct GenerateOptions {
+  int64_t max_tokens = 128;  ///< negative: until EOS or the context is full
+};
+
+struct GenerateResult {
+  StopReason reason = StopReason::kEos;
+  int64_t prompt_tokens = 0, generated_tokens = 0;
+  double prefill_seconds = 0, decode_seconds = 0;
+};
+
+/// Feeds `prompt` and generates until EOS, the limit, the context's end, or until on_token returns false.
+/// Throws Error(kInvalidArgument) for an empty prompt and Error(kOutOfRange) for one that does not fit.
+GenerateResult generate(Session& session, std::span<const int32_t> prompt, const GenerateOptions& options,
+                        const SamplingOptions& sampling,
+                        const std::function<bool(const Token&)>& on_token);
+
+}  // namespace octavo

@@ -1,0 +1,74 @@
+// The table of vector kernels of one instruction set, chosen at run time. Target-free header.
+//
+// Weights are packed (quant/packed.h). Kernels work on a range of panels of 16 output rows, or on single rows,
+// so the caller splits the work over threads; they neither allocate nor fail.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "quant/format.h"
+
+namespace octavo {
+
+/// Activations [rows, cols] quantized to int8 in blocks of 32: value = scale * q. cols rounds up to whole
+/// 64s with zeros. Pointers are to memory that the caller owns.
+struct Q8Rows {
+  int8_t* q = nullptr;       ///< [rows, padded]
+  float* scale = nullptr;    ///< [rows, padded / 32]
+  int32_t* sum = nullptr;    ///< [rows, padded / 32], sum of the block's q
+  int64_t padded = 0;        ///< cols rounded up to q8_padded(cols)
+};
+/// Columns of a Q8Rows for `cols` values: rounded up to 256, so that every quantized tile is whole.
+inline constexpr int64_t q8_padded(int64_t cols) { return (cols + 255) / 256 * 256; }
+
+/// Keys or values of one head in the cache: `data` [positions, head_dim] of 2-byte or 4-byte floats.
+enum class CacheFormat : uint8_t { kF32, kF16, kBF16 };
+
+/// A run of consecutive cache entries.
+struct KvRun {
+  const std::byte* keys;    ///< [count, head_dim]
+  const std::byte* values;  ///< [count, head_dim]
+  int64_t count;
+};
+
+struct Kernels {
+  const char* name;  ///< "AVX3_DL", "AVX2", ..., "scalar"
+
+  /// y[r, 16 * p + i] = sum_k w[16 * p + i, k] * x[r, k] for panels p in [begin, end). f32, f16, bf16 weights.
+  /// x [rows, x_stride]; y [rows, y_stride]; columns of y past `out_rows` are not written.
+  void (*matmul_float)(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
+                       int64_t end, const float* x, int64_t x_stride, int64_t rows, float* y,
+                       int64_t y_stride);
+  /// The same for q8_0, q4_0, q4_k weights and quantized activations.
+  void (*matmul_q8)(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
+                    int64_t end, const Q8Rows& x, int64_t rows, float* y, int64_t y_stride);
+  /// Quantizes one row x [cols] into row `row` of `out`: scale = max |x| / 127, round to nearest even.
+  void (*quantize_q8)(const float* x, int64_t cols, int64_t row, const Q8Rows& out);
+
+  /// out = x / sqrt(mean(x^2) + eps) * gain; all [cols].
+  void (*rmsnorm)(const float* x, const float* gain, float eps, int64_t cols, float* out);
+  /// gate = silu(gate) * up; both [count].
+  void (*swiglu)(float* gate, const float* up, int64_t count);
+  /// y += a * x; both [count].
+  void (*axpy)(float a, const float* x, float* y, int64_t count);
+  /// Rotates pairs (x[i], x[i + half]) by the angles of cosine, sine [half].
+  void (*rope)(float* x, const float* cosine, const float* sine, int64_t half);
+  /// Narrows [count] floats to the cache's format.
+  void (*to_cache)(CacheFormat format, const float* x, std::byte* out, int64_t count);
+  /// One token against the cache for `group` query heads that share one kv head.
+  /// q, out [group, head_dim]; scores: scratch [group, sum of counts]; scale = 1 / sqrt(head_dim).
+  void (*attend)(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
+                 std::span<const KvRun> runs, float* scores, float* out);
+};
+
+/// The best this machine can run, or the one that OCTAVO_ISA names (read once).
+const Kernels& kernels();
+/// Every table this machine can run, best first, the scalar twin last.
+const std::vector<const Kernels*>& all_kernels();
+/// The plainly right twin.
+const Kernels& scalar_kernels();
+
+}  // namespace octavo
