@@ -1,5 +1,6 @@
 // Blocks in row order, with the exact layout and meaning of GGUF's types of the same names
-// (ggml-common.h of llama.cpp documents them). The packed order is another arrangement of the same numbers.
+// (ggml-common.h of llama.cpp documents them). The packed order is another arrangement of the same
+// numbers.
 #pragma once
 
 #include <cstdint>

@@ -20,6 +20,7 @@ void unpack_panel(Format format, const std::byte* src, int rows, int64_t cols, s
                   int64_t dst_stride);
 
 /// Values of row `row` of a packed [.., cols] matrix. dst [cols].
-void dequantize_packed_row(Format format, const std::byte* matrix, int64_t row, std::span<float> dst);
+void dequantize_packed_row(Format format, const std::byte* matrix, int64_t row,
+                           std::span<float> dst);
 
 }  // namespace octavo

@@ -1,4 +1,5 @@
-// Rows of values to and from row-order blocks. Scalar and plainly right: the reference of every kernel.
+// Rows of values to and from row-order blocks. Scalar and plainly right: the reference of every
+// kernel.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +10,15 @@
 
 namespace octavo {
 
-/// Quantizes src [cols] into row_bytes(format, cols) bytes at dst. Columns past the end of the last block
-/// count as zero. For q8_0, q4_0 and q4_k the scales are searched for the least squared error, weighted by
-/// `importance` [cols] where given (otherwise by the values' own magnitude as documented in docs/format.md).
+/// Quantizes src [cols] into row_bytes(format, cols) bytes at dst. Columns past the end of the last
+/// block count as zero. For q8_0, q4_0 and q4_k the scales are searched for the least squared
+/// error, weighted by `importance` [cols] where given (otherwise by the values' own magnitude as
+/// documented in docs/format.md).
 void quantize_row(Format format, std::span<const float> src, std::byte* dst,
                   std::span<const float> importance = {});
 
-/// As quantize_row, but plain round-to-nearest with the block's largest value at the end of the range.
+/// As quantize_row, but plain round-to-nearest with the block's largest value at the end of the
+/// range.
 void quantize_row_nearest(Format format, std::span<const float> src, std::byte* dst);
 
 /// The values that a row-order row stands for. dst [cols].

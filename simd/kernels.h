@@ -1,7 +1,7 @@
 // The table of vector kernels of one instruction set, chosen at run time. Target-free header.
 //
-// Weights are packed (quant/packed.h). Kernels work on a range of panels of 16 output rows, or on single rows,
-// so the caller splits the work over threads; they neither allocate nor fail.
+// Weights are packed (quant/packed.h). Kernels work on a range of panels of 16 output rows, or on
+// single rows, so the caller splits the work over threads; they neither allocate nor fail.
 #pragma once
 
 #include <cstddef>
@@ -13,18 +13,19 @@
 
 namespace octavo {
 
-/// Activations [rows, cols] quantized to int8 in blocks of 32: value = scale * q. cols rounds up to whole
-/// 64s with zeros. Pointers are to memory that the caller owns.
+/// Activations [rows, cols] quantized to int8 in blocks of 32: value = scale * q. cols rounds up to
+/// whole 64s with zeros. Pointers are to memory that the caller owns.
 struct Q8Rows {
-  int8_t* q = nullptr;       ///< [rows, padded]
-  float* scale = nullptr;    ///< [rows, padded / 32]
-  int32_t* sum = nullptr;    ///< [rows, padded / 32], sum of the block's q
-  int64_t padded = 0;        ///< cols rounded up to q8_padded(cols)
+  int8_t* q = nullptr;     ///< [rows, padded]
+  float* scale = nullptr;  ///< [rows, padded / 32]
+  int32_t* sum = nullptr;  ///< [rows, padded / 32], sum of the block's q
+  int64_t padded = 0;      ///< cols rounded up to q8_padded(cols)
 };
 /// Columns of a Q8Rows for `cols` values: rounded up to 256, so that every quantized tile is whole.
 inline constexpr int64_t q8_padded(int64_t cols) { return (cols + 255) / 256 * 256; }
 
-/// Keys or values of one head in the cache: `data` [positions, head_dim] of 2-byte or 4-byte floats.
+/// Keys or values of one head in the cache: `data` [positions, head_dim] of 2-byte or 4-byte
+/// floats.
 enum class CacheFormat : uint8_t { kF32, kF16, kBF16 };
 
 /// A run of consecutive cache entries.
@@ -37,15 +38,18 @@ struct KvRun {
 struct Kernels {
   const char* name;  ///< "AVX3_DL", "AVX2", ..., "scalar"
 
-  /// y[r, 16 * p + i] = sum_k w[16 * p + i, k] * x[r, k] for panels p in [begin, end). f32, f16, bf16 weights.
-  /// x [rows, x_stride]; y [rows, y_stride]; columns of y past `out_rows` are not written.
-  void (*matmul_float)(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
-                       int64_t end, const float* x, int64_t x_stride, int64_t rows, float* y,
-                       int64_t y_stride);
+  /// y[r, 16 * p + i] = sum_k w[16 * p + i, k] * x[r, k] for panels p in [begin, end). f32, f16,
+  /// bf16 weights. x [rows, x_stride]; y [rows, y_stride]; columns of y past `out_rows` are not
+  /// written.
+  void (*matmul_float)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
+                       int64_t begin, int64_t end, const float* x, int64_t x_stride, int64_t rows,
+                       float* y, int64_t y_stride);
   /// The same for q8_0, q4_0, q4_k weights and quantized activations.
-  void (*matmul_q8)(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
-                    int64_t end, const Q8Rows& x, int64_t rows, float* y, int64_t y_stride);
-  /// Quantizes one row x [cols] into row `row` of `out`: scale = max |x| / 127, round to nearest even.
+  void (*matmul_q8)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
+                    int64_t begin, int64_t end, const Q8Rows& x, int64_t rows, float* y,
+                    int64_t y_stride);
+  /// Quantizes one row x [cols] into row `row` of `out`: scale = max |x| / 127, round to nearest
+  /// even.
   void (*quantize_q8)(const float* x, int64_t cols, int64_t row, const Q8Rows& out);
 
   /// out = x / sqrt(mean(x^2) + eps) * gain; all [cols].

@@ -1,7 +1,7 @@
 // The op interface: what the forward pass needs of a device. model/ knows nothing else.
 //
-// Activations are float32 [rows, cols], rows = tokens, so prefill and decode are one path. Shapes are fixed
-// when a Backend is made; after that no op allocates or fails.
+// Activations are float32 [rows, cols], rows = tokens, so prefill and decode are one path. Shapes
+// are fixed when a Backend is made; after that no op allocates or fails.
 #pragma once
 
 #include <cstdint>
@@ -74,19 +74,19 @@ struct Routing {
 };
 
 struct AttentionShape {
-  int64_t heads = 0;       ///< query heads; kv heads, head size and window are the cache's
+  int64_t heads = 0;  ///< query heads; kv heads, head size and window are the cache's
   double rope_theta = 0;
 };
 
 /// Upper bounds of what one Backend will be asked for; scratch is sized by them once.
 struct BackendLimits {
-  int64_t rows = 1;      ///< tokens in one op
-  int64_t cols = 1;      ///< widest input of a matmul
+  int64_t rows = 1;  ///< tokens in one op
+  int64_t cols = 1;  ///< widest input of a matmul
   int64_t ffn_dim = 1;
   int64_t experts = 1;
   int64_t top_k = 1;
   int64_t context = 1;
-  int threads = 0;       ///< 0: as many as the processors
+  int threads = 0;  ///< 0: as many as the processors
 };
 
 /// The ops of one device, for one caller at a time, with its own scratch memory.
@@ -105,14 +105,14 @@ class Backend {
   /// Every projection of rows [first, first + rows) of x, into rows [0, rows) of its out.
   virtual void matmul(const Activation& x, int64_t first, int64_t rows,
                       std::span<const Projection> projections) = 0;
-  /// Rotates q and k (half-split pairs), appends k and v at positions [position, position + rows) of `layer`,
-  /// then out[i] = softmax(q[i] K^T / sqrt(head_dim)) V over the keys that row i may see. q is overwritten.
-  /// q, out [rows, heads * head_dim]; k, v [rows, kv_heads * head_dim].
+  /// Rotates q and k (half-split pairs), appends k and v at positions [position, position + rows)
+  /// of `layer`, then out[i] = softmax(q[i] K^T / sqrt(head_dim)) V over the keys that row i may
+  /// see. q is overwritten. q, out [rows, heads * head_dim]; k, v [rows, kv_heads * head_dim].
   virtual void attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
-                         const AttentionShape& shape, KvCache& cache, int64_t layer, int64_t position,
-                         Activation& out) = 0;
-  /// Router in f32, top_k of the logits (ties to the lower index), softmax over those, weighted sum of the
-  /// chosen experts only. `routing` may be null. out must not be x.
+                         const AttentionShape& shape, KvCache& cache, int64_t layer,
+                         int64_t position, Activation& out) = 0;
+  /// Router in f32, top_k of the logits (ties to the lower index), softmax over those, weighted sum
+  /// of the chosen experts only. `routing` may be null. out must not be x.
   virtual void moe_ffn(const Activation& x, int64_t rows, const Weight& router,
                        std::span<const Expert> experts, int64_t top_k, Activation& out,
                        Routing* routing) = 0;

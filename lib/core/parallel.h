@@ -27,7 +27,8 @@ void parallel(int threads, Body&& body) {
   detail::run_parallel(threads, call, &body);
 }
 
-/// Half-open share [first, second) of `count` items for `thread` of `threads`; sizes differ by <= 1.
+/// Half-open share [first, second) of `count` items for `thread` of `threads`; sizes differ by
+/// <= 1.
 inline std::pair<int64_t, int64_t> share(int64_t count, int thread, int threads) {
   return {count * thread / threads, count * (thread + 1) / threads};
 }

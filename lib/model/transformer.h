@@ -13,9 +13,9 @@
 namespace octavo {
 
 struct TransformerOptions {
-  int64_t context = 0;     ///< positions; 0: the model's
-  int64_t batch = 512;     ///< tokens computed at once in prefill
-  int threads = 0;         ///< 0: as many as the processors
+  int64_t context = 0;  ///< positions; 0: the model's
+  int64_t batch = 512;  ///< tokens computed at once in prefill
+  int threads = 0;      ///< 0: as many as the processors
   KvType kv_type = KvType::kF16;
 };
 
@@ -25,23 +25,24 @@ enum class Logits { kNone, kLast, kAll };
 /// One sequence: the KV cache, the activations and the position. Not safe for two threads at once.
 class Transformer {
  public:
-  Transformer(const ModelConfig& config, std::shared_ptr<const ModelWeights> weights, Device& device,
-              const TransformerOptions& options);
+  Transformer(const ModelConfig& config, std::shared_ptr<const ModelWeights> weights,
+              Device& device, const TransformerOptions& options);
 
   /// Called for each layer of each batch: (layer, first position, routing). Tests and traces.
   using RoutingObserver = std::function<void(int64_t, int64_t, const Routing&)>;
   /// Called with logits: (row in ids, rows, values [rows, vocab]).
   using LogitsSink = std::function<void(int64_t, int64_t, std::span<const float>)>;
 
-  /// Feeds ids at the current position, batch by batch. Throws Error(kOutOfRange) past the context and
-  /// Error(kInvalidArgument) for ids outside the vocabulary, before anything is computed.
+  /// Feeds ids at the current position, batch by batch. Throws Error(kOutOfRange) past the context
+  /// and Error(kInvalidArgument) for ids outside the vocabulary, before anything is computed.
   void forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink);
 
   int64_t position() const { return position_; }
   int64_t context() const { return context_; }
   int64_t batch() const { return batch_; }
   int64_t kv_bytes() const { return cache_->bytes(); }
-  /// Forgets everything from `position` (0..position()) on; with a window only to 0 or to where it is.
+  /// Forgets everything from `position` (0..position()) on; with a window only to 0 or to where it
+  /// is.
   void rewind(int64_t position);
   void observe_routing(RoutingObserver observer) { observer_ = std::move(observer); }
 

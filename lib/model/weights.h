@@ -9,12 +9,12 @@
 namespace octavo {
 
 struct LayerWeights {
-  WeightPtr attention_norm;  ///< [dim]
-  WeightPtr wq;              ///< [heads * head_dim, dim]
-  WeightPtr wk, wv;          ///< [kv_heads * head_dim, dim]
-  WeightPtr wo;              ///< [dim, heads * head_dim]
-  WeightPtr ffn_norm;        ///< [dim]
-  WeightPtr router;          ///< [experts, dim]; null: dense
+  WeightPtr attention_norm;     ///< [dim]
+  WeightPtr wq;                 ///< [heads * head_dim, dim]
+  WeightPtr wk, wv;             ///< [kv_heads * head_dim, dim]
+  WeightPtr wo;                 ///< [dim, heads * head_dim]
+  WeightPtr ffn_norm;           ///< [dim]
+  WeightPtr router;             ///< [experts, dim]; null: dense
   std::vector<Expert> experts;  ///< one when dense
 };
 

@@ -3,7 +3,8 @@
 //   auto model = octavo::Model::open("mixtral.8vo");
 //   octavo::Session session(model);
 //   octavo::generate(session, model.tokenize("The capital of France is"), {.max_tokens = 32}, {},
-//                    [](const octavo::Token& token) { std::cout << token.text << std::flush; return true; });
+//                    [](const octavo::Token& token) { std::cout << token.text << std::flush; return
+//                    true; });
 //
 // Every failure is an octavo::Error. The library never prints, aborts or exits.
 #pragma once
@@ -43,7 +44,8 @@ class Model {
   static Model open(const std::string& path, const ModelOptions& options = {});
 
   const ModelInfo& info() const;
-  /// Ids of `text`, with BOS in front if `bos`. Throws Error(kUnsupported) on a model without a tokenizer.
+  /// Ids of `text`, with BOS in front if `bos`. Throws Error(kUnsupported) on a model without a
+  /// tokenizer.
   std::vector<int32_t> tokenize(std::string_view text, bool bos = true) const;
   /// Text of ids; control tokens give nothing, bytes that are no UTF-8 give U+FFFD.
   std::string detokenize(std::span<const int32_t> ids) const;
@@ -88,14 +90,16 @@ class Session {
   Session& operator=(Session&&) noexcept;
 
   const Model& model() const;
-  int64_t position() const;    ///< tokens held
-  int64_t context() const;     ///< tokens that fit
-  int64_t cache_bytes() const; ///< memory of keys and values now
+  int64_t position() const;     ///< tokens held
+  int64_t context() const;      ///< tokens that fit
+  int64_t cache_bytes() const;  ///< memory of keys and values now
 
   /// Appends ids and returns the logits [vocab] after the last one; valid until the next call.
-  /// Throws Error(kOutOfRange) when they do not fit, Error(kInvalidArgument) for no ids or unknown ones.
+  /// Throws Error(kOutOfRange) when they do not fit, Error(kInvalidArgument) for no ids or unknown
+  /// ones.
   std::span<const float> feed(std::span<const int32_t> ids);
-  /// As feed, but gives the logits of every token from ids[first] on: sink(index in ids, logits [vocab]).
+  /// As feed, but gives the logits of every token from ids[first] on: sink(index in ids, logits
+  /// [vocab]).
   void evaluate(std::span<const int32_t> ids, int64_t first,
                 const std::function<void(int64_t, std::span<const float>)>& sink);
   /// Forgets all tokens.
@@ -109,12 +113,12 @@ class Session {
 };
 
 struct SamplingOptions {
-  float temperature = 0.8f;  ///< 0: greedy, the most likely token (ties to the lower id)
-  int top_k = 40;            ///< 0: off
-  float top_p = 0.95f;       ///< 1: off
-  float min_p = 0.05f;       ///< 0: off
+  float temperature = 0.8f;     ///< 0: greedy, the most likely token (ties to the lower id)
+  int top_k = 40;               ///< 0: off
+  float top_p = 0.95f;          ///< 1: off
+  float min_p = 0.05f;          ///< 0: off
   float repeat_penalty = 1.0f;  ///< 1: off
-  int repeat_window = 64;    ///< tokens the penalty looks back on
+  int repeat_window = 64;       ///< tokens the penalty looks back on
   uint64_t seed = 0;
 };
 
@@ -136,7 +140,8 @@ class Sampler {
   std::unique_ptr<Impl> impl_;
 };
 
-/// One generated token. `text` is whole UTF-8: a character split over tokens comes with its last byte.
+/// One generated token. `text` is whole UTF-8: a character split over tokens comes with its last
+/// byte.
 struct Token {
   int32_t id = 0;
   std::string text;
@@ -154,10 +159,11 @@ struct GenerateResult {
   double prefill_seconds = 0, decode_seconds = 0;
 };
 
-/// Feeds `prompt` and generates until EOS, the limit, the context's end, or until on_token returns false.
-/// Throws Error(kInvalidArgument) for an empty prompt and Error(kOutOfRange) for one that does not fit.
-GenerateResult generate(Session& session, std::span<const int32_t> prompt, const GenerateOptions& options,
-                        const SamplingOptions& sampling,
+/// Feeds `prompt` and generates until EOS, the limit, the context's end, or until on_token returns
+/// false. Throws Error(kInvalidArgument) for an empty prompt and Error(kOutOfRange) for one that
+/// does not fit.
+GenerateResult generate(Session& session, std::span<const int32_t> prompt,
+                        const GenerateOptions& options, const SamplingOptions& sampling,
                         const std::function<bool(const Token&)>& on_token);
 
 }  // namespace octavo
