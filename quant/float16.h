@@ -12,7 +12,8 @@ inline float bf16_to_f32(uint16_t bits) {
 
 inline uint16_t f32_to_bf16(float value) {
   const uint32_t u = std::bit_cast<uint32_t>(value);
-  if ((u & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<uint16_t>((u >> 16) | 0x40u);  // quiet NaN
+  if ((u & 0x7FFFFFFFu) > 0x7F800000u)
+    return static_cast<uint16_t>((u >> 16) | 0x40u);  // quiet NaN
   return static_cast<uint16_t>((u + 0x7FFFu + ((u >> 16) & 1u)) >> 16);
 }
 
