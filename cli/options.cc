@@ -1,0 +1,48 @@
+#include "options.h"
+
+#include "files.h"
+
+namespace octavo::cli {
+
+void add_model_argument(CLI::App& command, std::string& path) {
+  command.add_option("MODEL", path, "The model, an .8vo file")->required();
+}
+
+void add_threads_option(CLI::App& command, int& threads) {
+  command.add_option("-t,--threads", threads, "Threads to compute with (default: all processors)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+}
+
+void add_context_option(CLI::App& command, int64_t& context, int64_t least,
+                        const std::string& help) {
+  command.add_option("--ctx", context, help)
+      ->type_name("N")
+      ->check(CLI::Range(least, int64_t{1} << 31));
+}
+
+void add_text_options(CLI::App& command, TextArguments& arguments) {
+  CLI::Option* text = command.add_option("-p,--prompt", arguments.text, "The text itself");
+  text->type_name("TEXT");
+  CLI::Option* file =
+      command.add_option("-f,--file", arguments.file, "Read the text from a file, byte for byte");
+  file->type_name("FILE")->excludes(text);
+  // Runs after parsing: a command line with neither is wrong.
+  command.parse_complete_callback([text, file, &arguments] {
+    if (text->empty() && file->empty()) throw CLI::RequiredError("-p TEXT or -f FILE");
+    arguments.from_file = !file->empty();
+  });
+}
+
+SessionOptions session_options(const ModelArguments& arguments) {
+  SessionOptions options;
+  options.context = arguments.context;
+  options.threads = arguments.threads;
+  return options;
+}
+
+std::string read_text(const TextArguments& arguments) {
+  return arguments.from_file ? read_file(arguments.file) : arguments.text;
+}
+
+}  // namespace octavo::cli

@@ -1,0 +1,40 @@
+// Options that several commands share, so that they are spelled and checked alike.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "octavo/octavo.hpp"
+
+namespace octavo::cli {
+
+/// MODEL, -t and --ctx.
+struct ModelArguments {
+  std::string path;
+  int threads = 0;      ///< 0: all processors
+  int64_t context = 0;  ///< 0: the model's own
+};
+
+/// -p TEXT or -f FILE.
+struct TextArguments {
+  std::string text;
+  std::string file;
+  bool from_file = false;
+};
+
+/// The positional MODEL.
+void add_model_argument(CLI::App& command, std::string& path);
+/// -t, --threads: at least 1.
+void add_threads_option(CLI::App& command, int& threads);
+/// --ctx: at least `least` tokens.
+void add_context_option(CLI::App& command, int64_t& context, int64_t least, const std::string& help);
+/// -p and -f, of which exactly one must be given.
+void add_text_options(CLI::App& command, TextArguments& arguments);
+
+SessionOptions session_options(const ModelArguments& arguments);
+
+/// The text itself; a file comes byte for byte. Throws Error(kIo).
+std::string read_text(const TextArguments& arguments);
+
+}  // namespace octavo::cli
