@@ -1,0 +1,213 @@
+// Quantized weights times int8 activations over the packed order (quant/tile.h): integers within a
+// block of 32, one float multiply-add a block. A line of weights is used for every row of the block
+// of rows.
+#if defined(OCTAVO_SIMD_MATMUL_Q8_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef OCTAVO_SIMD_MATMUL_Q8_INL_H_
+#undef OCTAVO_SIMD_MATMUL_Q8_INL_H_
+#else
+#define OCTAVO_SIMD_MATMUL_Q8_INL_H_
+#endif
+
+#include "quant/tile.h"
+#include "simd/dot-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace octavo {
+namespace HWY_NAMESPACE {
+#if OCTAVO_VECTOR_TARGET
+
+/// kRows rows of quantized activations, advanced tile by tile.
+template <int kRows>
+struct Q8Cursor {
+  const int8_t* q[kRows];
+  const float* scale[kRows];
+  const int32_t* sum[kRows];
+
+  HWY_INLINE Q8Cursor(const Q8Rows& x, int64_t first) {
+    for (int r = 0; r < kRows; ++r) {
+      q[r] = x.q + (first + r) * x.padded;
+      scale[r] = x.scale + (first + r) * (x.padded / 32);
+      sum[r] = x.sum + (first + r) * (x.padded / 32);
+    }
+  }
+};
+
+/// Dot products of 64 columns: `low` those of columns 0..31, `high` those of 32..63, both added to.
+template <int kRows>
+HWY_INLINE void nibble_dots(const std::byte* lines, int v, const Q8Cursor<kRows>& x, int64_t k,
+                            VI (&low)[kRows], VI (&high)[kRows]) {
+  const auto* line = reinterpret_cast<const uint8_t*>(lines) + 4 * v * kLanes;
+  for (int g = 0; g < 8; ++g, line += 64) {
+    if (v == 0) hwy::Prefetch(line + kPrefetchBytes);
+    const VU8 bytes = hn::LoadU(DU8(), line);
+    const VU8 w_low = hn::And(bytes, hn::Set(DU8(), 15));
+    const VU8 w_high = hn::BitCast(
+        DU8(), hn::And(hn::ShiftRight<4>(hn::BitCast(DI(), bytes)), hn::Set(DI(), 0x0F0F0F0F)));
+    for (int r = 0; r < kRows; ++r) {
+      low[r] = dot_unsigned(low[r], w_low, broadcast4(x.q[r] + k + 4 * g));
+      high[r] = dot_unsigned(high[r], w_high, broadcast4(x.q[r] + k + 32 + 4 * g));
+    }
+  }
+}
+
+/// sum += dot * weight scale * activation scale
+HWY_INLINE VF add_block(VI dot, VF weight_scale, float scale, VF sum) {
+  return hn::MulAdd(hn::ConvertTo(DF(), dot), hn::Mul(weight_scale, hn::Set(DF(), scale)), sum);
+}
+
+template <int kRows>
+HWY_INLINE void q4_0_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64_t k,
+                          VF (&sum)[kRows][kVectors]) {
+  for (int v = 0; v < kVectors; ++v) {
+    VI low[kRows], high[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      low[r] = hn::Set(DI(), -8 * x.sum[r][k / 32]);
+      high[r] = hn::Set(DI(), -8 * x.sum[r][k / 32 + 1]);
+    }
+    nibble_dots<kRows>(tile + tile::kBlockQuants, v, x, k, low, high);
+    const VF scale_low = load_f16(tile + tile::scale_at(v * kLanes, 0));
+    const VF scale_high = load_f16(tile + tile::scale_at(v * kLanes, 1));
+    for (int r = 0; r < kRows; ++r) {
+      sum[r][v] = add_block(low[r], scale_low, x.scale[r][k / 32], sum[r][v]);
+      sum[r][v] = add_block(high[r], scale_high, x.scale[r][k / 32 + 1], sum[r][v]);
+    }
+  }
+}
+
+template <int kRows>
+HWY_INLINE void q8_0_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64_t k,
+                          VF (&sum)[kRows][kVectors]) {
+  for (int b = 0; b < 2; ++b) {
+    for (int v = 0; v < kVectors; ++v) {
+      VI dot[kRows];
+      for (int r = 0; r < kRows; ++r) {
+        dot[r] = kUnsignedBytes ? hn::Set(DI(), -tile::kQ8Offset * x.sum[r][k / 32 + b])
+                                : hn::Zero(DI());
+      }
+      const auto* line =
+          reinterpret_cast<const uint8_t*>(tile) + tile::kBlockQuants + 512 * b + 4 * v * kLanes;
+      for (int g = 0; g < 8; ++g, line += 64) {
+        if (v == 0) hwy::Prefetch(line + kPrefetchBytes);
+        const VU8 bytes = hn::LoadU(DU8(), line);
+        for (int r = 0; r < kRows; ++r) {
+          const VI8 xs = broadcast4(x.q[r] + k + 32 * b + 4 * g);
+          if constexpr (kUnsignedBytes) {
+            dot[r] = dot_unsigned(dot[r], bytes, xs);
+          } else {
+            const VU8 flipped = hn::Xor(bytes, hn::Set(DU8(), tile::kQ8Offset));
+            dot[r] = dot_signed(dot[r], hn::BitCast(DI8(), flipped), xs);
+          }
+        }
+      }
+      const VF scale = load_f16(tile + tile::scale_at(v * kLanes, b));
+      for (int r = 0; r < kRows; ++r) {
+        sum[r][v] = add_block(dot[r], scale, x.scale[r][k / 32 + b], sum[r][v]);
+      }
+    }
+  }
+}
+
+/// Scales and mins of a q4_k tile as floats, [sub-block][row].
+struct SuperScales {
+  HWY_ALIGN float scale[8][kPanelRows];
+  HWY_ALIGN float min[8][kPanelRows];
+};
+
+HWY_INLINE void unpack_super_scales(const std::byte* tile, SuperScales& out) {
+  const hn::Rebind<uint8_t, DI> du8;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(tile);
+  const VI mask4 = hn::Set(DI(), 15), mask_high = hn::Set(DI(), 0x30);
+  for (int v = 0; v < kVectors; ++v) {
+    const int r = v * kLanes;
+    const VF d = load_f16(tile + 2 * r);
+    const VF dmin = load_f16(tile + 2 * (kPanelRows + r));
+    for (int j = 0; j < 8; ++j) {
+      const VI low = hn::PromoteTo(DI(), hn::LoadU(du8, bytes + tile::super_low_at(r, j)));
+      VI high = hn::PromoteTo(DI(), hn::LoadU(du8, bytes + tile::super_high_at(r, j)));
+      if (j >= 4) high = hn::ShiftRight<2>(high);  // now scale in bits 0-1, min in bits 4-5
+      const VI scale = hn::Or(hn::And(low, mask4), hn::And(hn::ShiftLeft<4>(high), mask_high));
+      const VI min = hn::Or(hn::ShiftRight<4>(low), hn::And(high, mask_high));
+      hn::Store(hn::Mul(hn::ConvertTo(DF(), scale), d), DF(), out.scale[j] + r);
+      hn::Store(hn::Mul(hn::ConvertTo(DF(), min), dmin), DF(), out.min[j] + r);
+    }
+  }
+}
+
+template <int kRows>
+HWY_INLINE void q4_k_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64_t k,
+                          VF (&sum)[kRows][kVectors]) {
+  SuperScales scales;
+  unpack_super_scales(tile, scales);
+  for (int chunk = 0; chunk < 4; ++chunk) {
+    const std::byte* lines = tile + tile::kSuperQuants + tile::kNibbleLines * chunk;
+    const int64_t first = k + 64 * chunk;
+    for (int v = 0; v < kVectors; ++v) {
+      VI dot[2][kRows];
+      for (int r = 0; r < kRows; ++r) dot[0][r] = dot[1][r] = hn::Zero(DI());
+      nibble_dots<kRows>(lines, v, x, first, dot[0], dot[1]);
+      for (int half = 0; half < 2; ++half) {
+        const int j = 2 * chunk + half;
+        const VF scale = hn::Load(DF(), scales.scale[j] + v * kLanes);
+        const VF min = hn::Load(DF(), scales.min[j] + v * kLanes);
+        for (int r = 0; r < kRows; ++r) {
+          const float xs = x.scale[r][first / 32 + half];
+          const float x_sum = xs * static_cast<float>(x.sum[r][first / 32 + half]);
+          sum[r][v] = add_block(dot[half][r], scale, xs, sum[r][v]);
+          sum[r][v] = hn::NegMulAdd(min, hn::Set(DF(), x_sum), sum[r][v]);
+        }
+      }
+    }
+  }
+}
+
+template <Format kFormat, int kRows>
+HWY_NOINLINE void q8_panel(const std::byte* panel, int64_t tiles, const Q8Rows& x, int64_t first,
+                           float* y, int64_t y_stride, int64_t out_rows) {
+  const FormatTraits& format = traits(kFormat);
+  const Q8Cursor<kRows> cursor(x, first);
+  VF sum[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(DF());
+  }
+  for (int64_t t = 0; t < tiles; ++t, panel += format.tile_bytes) {
+    const int64_t k = t * format.tile_cols;
+    if constexpr (kFormat == Format::kQ8_0) q8_0_tile<kRows>(panel, cursor, k, sum);
+    if constexpr (kFormat == Format::kQ4_0) q4_0_tile<kRows>(panel, cursor, k, sum);
+    if constexpr (kFormat == Format::kQ4_K) q4_k_tile<kRows>(panel, cursor, k, sum);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      store_first(sum[r][v], y + (first + r) * y_stride + v * kLanes, out_rows - v * kLanes);
+    }
+  }
+}
+
+template <Format kFormat>
+HWY_NOINLINE void matmul_q8_as(const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
+                               int64_t end, const Q8Rows& x, int64_t rows, float* y,
+                               int64_t y_stride) {
+  const int64_t panel_bytes = packed_panel_bytes(kFormat, cols);
+  const int64_t tiles = packed_tiles(kFormat, cols);
+  for (int64_t p = begin; p < end; ++p) {
+    const int64_t n = p * kPanelRows;
+    for_row_blocks(rows, [&]<int kRows>(int64_t first) {
+      q8_panel<kFormat, kRows>(w + p * panel_bytes, tiles, x, first, y + n, y_stride, out_rows - n);
+    });
+  }
+}
+
+inline void matmul_q8(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
+                      int64_t begin, int64_t end, const Q8Rows& x, int64_t rows, float* y,
+                      int64_t y_stride) {
+  const auto run = format == Format::kQ8_0   ? matmul_q8_as<Format::kQ8_0>
+                   : format == Format::kQ4_0 ? matmul_q8_as<Format::kQ4_0>
+                                             : matmul_q8_as<Format::kQ4_K>;
+  run(w, out_rows, cols, begin, end, x, rows, y, y_stride);
+}
+
+#endif  // OCTAVO_VECTOR_TARGET
+}  // namespace HWY_NAMESPACE
+}  // namespace octavo
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard

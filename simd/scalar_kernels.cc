@@ -1,0 +1,157 @@
+// The plainly right twin of every vector kernel: loops over single values, no blocking.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "quant/float16.h"
+#include "quant/packed.h"
+#include "simd/kernels.h"
+
+namespace octavo {
+namespace {
+
+// Calls use(row, values of that row) for each existing row of panels [begin, end).
+template <class Use>
+void for_each_row(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
+                  int64_t end, Use use) {
+  std::vector<float> values(cols);
+  for (int64_t n = begin * kPanelRows; n < std::min(end * kPanelRows, out_rows); ++n) {
+    dequantize_packed_row(format, w, n, values);
+    use(n, values);
+  }
+}
+
+void matmul_float(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
+                  int64_t end, const float* x, int64_t x_stride, int64_t rows, float* y,
+                  int64_t y_stride) {
+  for_each_row(format, w, out_rows, cols, begin, end, [&](int64_t n, const std::vector<float>& wn) {
+    for (int64_t r = 0; r < rows; ++r) {
+      float sum = 0;
+      for (int64_t k = 0; k < cols; ++k) sum += wn[k] * x[r * x_stride + k];
+      y[r * y_stride + n] = sum;
+    }
+  });
+}
+
+void matmul_q8(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
+               int64_t end, const Q8Rows& x, int64_t rows, float* y, int64_t y_stride) {
+  for_each_row(format, w, out_rows, cols, begin, end, [&](int64_t n, const std::vector<float>& wn) {
+    for (int64_t r = 0; r < rows; ++r) {
+      float sum = 0;
+      for (int64_t k = 0; k < cols; ++k) {
+        const int64_t at = r * x.padded + k;
+        sum += wn[k] * (x.scale[at / 32] * static_cast<float>(x.q[at]));
+      }
+      y[r * y_stride + n] = sum;
+    }
+  });
+}
+
+void quantize_q8(const float* x, int64_t cols, int64_t row, const Q8Rows& out) {
+  int8_t* q = out.q + row * out.padded;
+  for (int64_t first = 0; first < out.padded; first += 32) {
+    float largest = 0;
+    for (int64_t k = first; k < std::min(first + 32, cols); ++k) {
+      largest = std::max(largest, std::abs(x[k]));
+    }
+    const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+    int32_t sum = 0;
+    for (int64_t k = first; k < first + 32; ++k) {
+      q[k] = k < cols ? static_cast<int8_t>(std::nearbyint(x[k] * inverse)) : int8_t{0};
+      sum += q[k];
+    }
+    const int64_t block = (row * out.padded + first) / 32;
+    out.scale[block] = largest / 127.0f;
+    out.sum[block] = sum;
+  }
+}
+
+void rmsnorm(const float* x, const float* gain, float eps, int64_t cols, float* out) {
+  double sum = 0;
+  for (int64_t k = 0; k < cols; ++k) sum += static_cast<double>(x[k]) * x[k];
+  const auto mean = static_cast<float>(sum / static_cast<double>(cols));
+  const float scale = 1.0f / std::sqrt(mean + eps);
+  for (int64_t k = 0; k < cols; ++k) out[k] = x[k] * scale * gain[k];
+}
+
+void swiglu(float* gate, const float* up, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) gate[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+}
+
+void axpy(float a, const float* x, float* y, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) y[i] += a * x[i];
+}
+
+void rope(float* x, const float* cosine, const float* sine, int64_t half) {
+  for (int64_t i = 0; i < half; ++i) {
+    const float a = x[i], b = x[i + half];
+    x[i] = a * cosine[i] - b * sine[i];
+    x[i + half] = a * sine[i] + b * cosine[i];
+  }
+}
+
+void to_cache(CacheFormat format, const float* x, std::byte* out, int64_t count) {
+  if (format == CacheFormat::kF32) {
+    std::memcpy(out, x, 4 * count);
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const uint16_t bits = format == CacheFormat::kF16 ? f32_to_f16(x[i]) : f32_to_bf16(x[i]);
+    std::memcpy(out + 2 * i, &bits, 2);
+  }
+}
+
+float cache_value(CacheFormat format, const std::byte* data, int64_t i) {
+  if (format == CacheFormat::kF32) {
+    float value;
+    std::memcpy(&value, data + 4 * i, 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, data + 2 * i, 2);
+  return format == CacheFormat::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+}
+
+void attend(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
+            std::span<const KvRun> runs, float* scratch, float* out) {
+  int64_t total = 0;
+  for (const KvRun& run : runs) total += run.count;
+  for (int64_t g = 0; g < group; ++g) {
+    float* scores = scratch + g * total;
+    float* out_head = out + g * head_dim;
+    float largest = -INFINITY;
+    int64_t i = 0;
+    for (const KvRun& run : runs) {
+      for (int64_t n = 0; n < run.count; ++n, ++i) {
+        float dot = 0;
+        for (int64_t k = 0; k < head_dim; ++k) {
+          dot += q[g * head_dim + k] * cache_value(format, run.keys, n * head_dim + k);
+        }
+        scores[i] = dot * scale;
+        largest = std::max(largest, scores[i]);
+      }
+    }
+    float sum = 0;
+    for (i = 0; i < total; ++i) sum += scores[i] = std::exp(scores[i] - largest);
+    std::fill_n(out_head, head_dim, 0.0f);
+    i = 0;
+    for (const KvRun& run : runs) {
+      for (int64_t n = 0; n < run.count; ++n, ++i) {
+        for (int64_t k = 0; k < head_dim; ++k) {
+          out_head[k] += scores[i] * cache_value(format, run.values, n * head_dim + k);
+        }
+      }
+    }
+    for (int64_t k = 0; k < head_dim; ++k) out_head[k] /= sum;
+  }
+}
+
+constexpr Kernels kScalar = {"scalar", matmul_float, matmul_q8, quantize_q8, rmsnorm,
+                             swiglu,   axpy,         rope,      to_cache,    attend};
+
+}  // namespace
+
+const Kernels& scalar_kernels() { return kScalar; }
+
+}  // namespace octavo
