@@ -28,8 +28,18 @@ void quantize_float_row(Format format, std::span<const float> src, std::byte* ds
 
 void quantize_row(Format format, std::span<const float> src, std::byte* dst,
                   std::span<const float> importance) {
-  static_cast<void>(importance);
-  quantize_row_nearest(format, src, dst);
+  switch (format) {
+    case Format::kF32:
+    case Format::kF16:
+    case Format::kBF16:
+      return quantize_float_row(format, src, dst);
+    case Format::kQ8_0:
+      return quantize_row_q8_0(src, dst, importance);
+    case Format::kQ4_0:
+      return quantize_row_q4_0(src, dst, importance);
+    case Format::kQ4_K:
+      return quantize_row_q4_k(src, dst, importance);
+  }
 }
 
 }  // namespace octavo

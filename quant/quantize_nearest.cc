@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "quant/block.h"
 #include "quant/float16.h"
@@ -22,11 +23,14 @@ float extreme(const float* x, int count) {
 
 // Integer nearest to `value` in [low, high].
 int nearest(float value, int low, int high) {
-  return static_cast<int>(
-      std::round(std::clamp(value, static_cast<float>(low), static_cast<float>(high))));
+  if (!(value > static_cast<float>(low))) return low;
+  if (value >= static_cast<float>(high)) return high;
+  return static_cast<int>(std::round(value));
 }
 
-float inverse(float value) { return value == 0 ? 0 : 1 / value; }
+float inverse(float value) {
+  return std::fabs(value) < std::numeric_limits<float>::min() ? 0 : 1 / value;
+}
 
 void quantize_block(const float* x, BlockQ8_0& block) {
   const float d = std::fabs(extreme(x, 32)) / 127;
@@ -43,7 +47,7 @@ void quantize_block(const float* x, BlockQ4_0& block) {
   block.d = finite_f16(d);
   // Half a step up and cut off, as the field does it: ties go up, not away from zero.
   const auto nibble = [&](float value) {
-    return static_cast<int>(std::clamp(value * per_unit + 8.5f, 0.0f, 15.0f));
+    return nearest(std::floor(value * per_unit + 8.5f), 0, 15);
   };
   for (int i = 0; i < 16; ++i) {
     block.qs[i] = static_cast<uint8_t>(nibble(x[i]) | (nibble(x[i + 16]) << 4));
@@ -55,7 +59,7 @@ void quantize_block(const float* x, BlockQ4_K& block) {
   for (int j = 0; j < 8; ++j) {
     const auto [low, high] = std::minmax_element(x + 32 * j, x + 32 * (j + 1));
     min[j] = std::max(0.0f, -*low);
-    scale[j] = (std::max(0.0f, *high) + min[j]) / 15;
+    scale[j] = (*high + min[j]) / 15;
   }
   const float d = *std::max_element(scale, scale + 8) / 63;
   const float dmin = *std::max_element(min, min + 8) / 63;
