@@ -1,5 +1,6 @@
-// The program's commands, one file each. Every function adds one subcommand to `app`; when it was chosen,
-// parsing sets `action`, which does the work and returns the exit code or throws octavo::Error.
+// The program's commands, one file each. Every function adds one subcommand to `app`; when it was
+// chosen, parsing sets `action`, which does the work and returns the exit code or throws
+// octavo::Error.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,8 +9,8 @@
 namespace octavo::cli {
 
 inline constexpr int kExitDone = 0;
-inline constexpr int kExitFailed = 1;       ///< one line on stderr says why
-inline constexpr int kExitUsage = 2;        ///< the command line is wrong
+inline constexpr int kExitFailed = 1;         ///< one line on stderr says why
+inline constexpr int kExitUsage = 2;          ///< the command line is wrong
 inline constexpr int kExitInterrupted = 130;  ///< Ctrl-C, as shells count it
 
 void add_convert_command(CLI::App& app, std::function<int()>& action);

@@ -1,6 +1,4 @@
 // octavo: one program, one subcommand a file.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -17,7 +15,7 @@ namespace {
 void print_error(std::string message) {
   while (!message.empty() && message.back() == '\n') message.pop_back();
   std::replace(message.begin(), message.end(), '\n', ' ');
-  fmt::print(stderr, "octavo: {}\n", message);
+  std::fputs(("octavo: " + message + "\n").c_str(), stderr);
 }
 
 void add_commands(CLI::App& app, std::function<int()>& action) {
@@ -44,15 +42,18 @@ int run_action(const std::function<int()>& action) {
 int main(int argc, char** argv) {
   // `octavo run ... | head` ends quietly, whatever the parent process did to the signal.
   std::signal(SIGPIPE, SIG_DFL);
-  CLI::App app{"Runs Mixtral 8x7B and Mistral 7B on an ordinary computer, without a GPU.", "octavo"};
+  CLI::App app{"Runs Mixtral 8x7B and Mistral 7B on an ordinary computer, without a GPU.",
+               "octavo"};
   app.set_version_flag("--version", std::string("octavo ") + OCTAVO_VERSION);
   app.require_subcommand(0, 1);
   app.footer(
       "Start here:\n"
       "  octavo convert path/to/Mixtral-8x7B-Instruct-v0.1 --to mixtral.8vo   once\n"
       "  octavo run mixtral.8vo -p \"The capital of France is\" -n 32\n\n"
-      "`octavo COMMAND --help` explains a command. Results go to standard output, everything else to\n"
-      "standard error. Exit codes: 0 done, 1 failed (one line says why), 2 the command line is wrong.");
+      "`octavo COMMAND --help` explains a command. Results go to standard output, everything else "
+      "to\n"
+      "standard error. Exit codes: 0 done, 1 failed (one line says why), 2 the command line is "
+      "wrong.");
   std::function<int()> action;
   add_commands(app, action);
   try {
@@ -64,7 +65,7 @@ int main(int argc, char** argv) {
     return kExitUsage;
   }
   if (!action) {
-    fmt::print(stderr, "{}", app.help());
+    std::fputs(app.help().c_str(), stderr);
     return kExitUsage;
   }
   return run_action(action);

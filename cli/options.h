@@ -28,7 +28,8 @@ void add_model_argument(CLI::App& command, std::string& path);
 /// -t, --threads: at least 1.
 void add_threads_option(CLI::App& command, int& threads);
 /// --ctx: at least `least` tokens.
-void add_context_option(CLI::App& command, int64_t& context, int64_t least, const std::string& help);
+void add_context_option(CLI::App& command, int64_t& context, int64_t least,
+                        const std::string& help);
 /// -p and -f, of which exactly one must be given.
 void add_text_options(CLI::App& command, TextArguments& arguments);
 

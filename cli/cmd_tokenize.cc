@@ -1,0 +1,54 @@
+// octavo tokenize: how the model's vocabulary cuts a text up.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "api/model_impl.h"
+#include "commands.h"
+#include "files.h"
+#include "octavo/octavo.hpp"
+#include "options.h"
+
+namespace octavo::cli {
+namespace {
+
+struct TokenizeArguments {
+  std::string model;
+  TextArguments text;
+  bool ids = false;
+};
+
+int tokenize(const TokenizeArguments& arguments) {
+  const std::string text = read_text(arguments.text);
+  const Model model = Model::open(arguments.model);
+  const std::vector<int32_t> ids = model.tokenize(text);
+  if (arguments.ids) {
+    write_output(fmt::format("[{}]\n", fmt::join(ids, ", ")));
+    return kExitDone;
+  }
+  const Tokenizer& tokenizer = model.impl()->require_tokenizer();
+  std::string lines;
+  for (const int32_t id : ids) {
+    // A BOS that the config names need not be a piece of the tokenizer.
+    const std::string name = id < tokenizer.size() ? tokenizer.piece(id).name : "";
+    lines += fmt::format("{:>6}  {}\n", id, name);
+  }
+  write_output(lines);
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_tokenize_command(CLI::App& app, std::function<int()>& action) {
+  CLI::App* command = app.add_subcommand("tokenize", "Show the tokens of a text");
+  const auto arguments = std::make_shared<TokenizeArguments>();
+  add_model_argument(*command, arguments->model);
+  add_text_options(*command, arguments->text);
+  command->add_flag("--ids", arguments->ids,
+                    "Print one JSON array of ids (otherwise a line for each token: id and piece)");
+  command->footer("The model's begin-of-text token (BOS) comes first.");
+  command->callback(
+      [arguments, &action] { action = [arguments] { return tokenize(*arguments); }; });
+}
+
+}  // namespace octavo::cli

@@ -1,0 +1,82 @@
+#include "api/model_impl.h"
+#include "core/error.h"
+#include "text/text_stream.h"
+
+namespace octavo {
+namespace {
+
+ModelInfo describe(const ModelFile& file, const Device& device, bool has_tokenizer) {
+  const ModelConfig& config = file.config();
+  ModelInfo info;
+  info.architecture = config.architecture;
+  info.format = file.directory().requested_format;
+  info.device = device.description();
+  info.dim = config.dim;
+  info.layers = config.layers;
+  info.heads = config.heads;
+  info.kv_heads = config.kv_heads;
+  info.head_dim = config.head_dim;
+  info.ffn_dim = config.ffn_dim;
+  info.experts = config.experts;
+  info.experts_per_token = config.experts_per_token;
+  info.vocab = config.vocab;
+  info.context = config.context;
+  info.window = config.window;
+  info.bos = config.bos;
+  info.eos = config.eos;
+  info.has_tokenizer = has_tokenizer;
+  return info;
+}
+
+}  // namespace
+
+Model::Impl::Impl(const std::string& path, const ModelOptions& options)
+    : file(path),
+      device(make_device(options.device)),
+      weights(std::make_shared<const ModelWeights>(load_weights(file, *device))),
+      tokenizer(make_tokenizer(file.directory().tokenizer, path)),
+      info(describe(file, *device, tokenizer != nullptr)) {
+  if (tokenizer && tokenizer->size() > info.vocab) {
+    fail(ErrorCode::kFormat,
+         "{}: the tokenizer has {} pieces but the model only {}; it belongs to another model", path,
+         tokenizer->size(), info.vocab);
+  }
+}
+
+const Tokenizer& Model::Impl::require_tokenizer() const {
+  if (tokenizer) return *tokenizer;
+  if (file.directory().tokenizer.empty()) {
+    fail(ErrorCode::kUnsupported,
+         "{} has no tokenizer; put tokenizer.model beside the weights and convert again",
+         file.path());
+  }
+  fail(ErrorCode::kUnsupported, "this build of octavo has no SentencePiece, so it knows no text");
+}
+
+Model Model::open(const std::string& path, const ModelOptions& options) {
+  Model model;
+  model.impl_ = std::make_shared<const Impl>(path, options);
+  return model;
+}
+
+const ModelInfo& Model::info() const { return impl_->info; }
+
+std::vector<int32_t> Model::tokenize(std::string_view text, bool bos) const {
+  std::vector<int32_t> ids = impl_->require_tokenizer().encode(text);
+  if (bos && impl_->info.bos >= 0) ids.insert(ids.begin(), impl_->info.bos);
+  return ids;
+}
+
+std::string Model::detokenize(std::span<const int32_t> ids) const {
+  const Tokenizer& tokenizer = impl_->require_tokenizer();
+  for (const int32_t id : ids) {
+    if (id >= 0 && id < impl_->info.vocab) continue;
+    fail(ErrorCode::kInvalidArgument, "id {} is outside the vocabulary of {}", id,
+         impl_->info.vocab);
+  }
+  return decode(tokenizer, ids);
+}
+
+const std::string& Model::chat_template() const { return impl_->file.directory().chat_template; }
+
+}  // namespace octavo
