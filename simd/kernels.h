@@ -21,6 +21,8 @@ struct Q8Rows {
   int32_t* sum = nullptr;  ///< [rows, padded / 32], sum of the block's q
   int64_t padded = 0;      ///< cols rounded up to q8_padded(cols)
 };
+/// A block whose largest value is below this counts as zeros: 127 / max would not be finite.
+inline constexpr float kQ8SmallestMax = 1e-36f;
 /// Columns of a Q8Rows for `cols` values: rounded up to 256, so that every quantized tile is whole.
 inline constexpr int64_t q8_padded(int64_t cols) { return (cols + 255) / 256 * 256; }
 

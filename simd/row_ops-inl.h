@@ -24,7 +24,7 @@ HWY_INLINE void quantize_block(const float* x, int8_t* q, float& scale, int32_t&
     largest = hn::Max(largest, hn::Abs(hn::LoadU(DF(), x + i)));
   }
   const float top = hn::GetLane(hn::MaxOfLanes(DF(), largest));
-  const VF inverse = hn::Set(DF(), top > 0 ? 127.0f / top : 0.0f);
+  const VF inverse = hn::Set(DF(), top >= kQ8SmallestMax ? 127.0f / top : 0.0f);
   VI total = hn::Zero(DI());
   const hn::Rebind<int8_t, DI> di8;
   for (int i = 0; i < 32; i += kLanes) {
@@ -114,12 +114,19 @@ inline void rope(float* x, const float* cosine, const float* sine, int64_t half)
       });
 }
 
+/// Without F16C Highway narrows to f16 in software and truncates.
+constexpr bool kNarrowsToNearest = HWY_TARGET != HWY_SSE4 && HWY_TARGET != HWY_SSSE3;
+
 inline void to_cache(CacheFormat format, const float* x, std::byte* out, int64_t count) {
   if (format == CacheFormat::kF32) {
     std::memcpy(out, x, 4 * count);
     return;
   }
   auto* bits = reinterpret_cast<uint16_t*>(out);
+  if (format == CacheFormat::kF16 && !kNarrowsToNearest) {
+    for (int64_t i = 0; i < count; ++i) bits[i] = f32_to_f16(x[i]);
+    return;
+  }
   if (format == CacheFormat::kF16) {
     const hn::Rebind<hwy::float16_t, DF> dh;
     for_each_vector(

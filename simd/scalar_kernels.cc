@@ -55,7 +55,7 @@ void quantize_q8(const float* x, int64_t cols, int64_t row, const Q8Rows& out) {
     for (int64_t k = first; k < std::min(first + 32, cols); ++k) {
       largest = std::max(largest, std::abs(x[k]));
     }
-    const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+    const float inverse = largest >= kQ8SmallestMax ? 127.0f / largest : 0.0f;
     int32_t sum = 0;
     for (int64_t k = first; k < first + 32; ++k) {
       q[k] = k < cols ? static_cast<int8_t>(std::nearbyint(x[k] * inverse)) : int8_t{0};
