@@ -23,7 +23,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, static_cast<size_t>(size_)}; }
   int64_t size() const { return size_; }
 
-  /// Tells the kernel that [offset, offset + count) has been read and its pages may go (streaming converter).
+  /// Tells the kernel that [offset, offset + count) has been read and its pages may go (streaming
+  /// converter).
   void release(int64_t offset, int64_t count) const;
 
  private:

@@ -30,16 +30,17 @@ struct TensorEntry {
 /// Everything in a model file but the weights' bytes.
 struct ModelDirectory {
   ModelConfig config;
-  std::string requested_format;  ///< what `--type` said; single tensors may differ
-  std::string tokenizer;         ///< the SentencePiece model, byte for byte; empty: none
-  std::string chat_template;     ///< Jinja source; empty: none
-  std::string source;            ///< what it was converted from, for people
-  std::vector<std::string> notes;  ///< fall-backs of single tensors and the like, for people
+  std::string requested_format;      ///< what `--type` said; single tensors may differ
+  std::string tokenizer;             ///< the SentencePiece model, byte for byte; empty: none
+  std::string chat_template;         ///< Jinja source; empty: none
+  std::string source;                ///< what it was converted from, for people
+  std::vector<std::string> notes;    ///< fall-backs of single tensors and the like, for people
   std::vector<TensorEntry> tensors;  ///< in file order
 };
 
-/// A mapped model. Opening checks header, directory, their checksums, every extent and every shape against
-/// the config; the weights' own checksums only on verify(). Throws Error(kIo | kFormat | kUnsupported).
+/// A mapped model. Opening checks header, directory, their checksums, every extent and every shape
+/// against the config; the weights' own checksums only on verify(). Throws Error(kIo | kFormat |
+/// kUnsupported).
 class ModelFile {
  public:
   explicit ModelFile(const std::string& path);
@@ -63,13 +64,13 @@ class ModelFile {
   std::map<std::string, size_t, std::less<>> index_;
 };
 
-/// Parses and checks header and directory of `bytes` (a whole file, or its start with `file_size` given):
-/// the fuzzed entry. `name` stands in messages. Throws Error.
+/// Parses and checks header and directory of `bytes` (a whole file, or its start with `file_size`
+/// given): the fuzzed entry. `name` stands in messages. Throws Error.
 ModelDirectory parse_model_directory(std::span<const std::byte> bytes, int64_t file_size,
                                      const std::string& name);
 
-/// The tensors that a model of this config consists of, in file order, with offset, bytes and checksum zero
-/// and format kF32 (the converter fills them). Norms and the router are always f32.
+/// The tensors that a model of this config consists of, in file order, with offset, bytes and
+/// checksum zero and format kF32 (the converter fills them). Norms and the router are always f32.
 std::vector<TensorEntry> tensor_plan(const ModelConfig& config);
 
 }  // namespace octavo

@@ -1,4 +1,5 @@
-// Writing an .8vo file: to a temporary name, synced, renamed. A file either is whole or is not there.
+// Writing an .8vo file: to a temporary name, synced, renamed. A file either is whole or is not
+// there.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +13,8 @@ namespace octavo {
 
 class ModelWriter {
  public:
-  /// Lays the file out (fills offset and bytes of every tensor of `directory`) and creates the temporary file
-  /// beside `path`. Throws Error(kIo), at once when the disk cannot hold the file.
+  /// Lays the file out (fills offset and bytes of every tensor of `directory`) and creates the
+  /// temporary file beside `path`. Throws Error(kIo), at once when the disk cannot hold the file.
   ModelWriter(const std::string& path, ModelDirectory directory);
   /// Removes the temporary file unless finish() succeeded.
   ~ModelWriter();
@@ -23,11 +24,12 @@ class ModelWriter {
   const ModelDirectory& directory() const;
   int64_t file_size() const;
 
-  /// Writes bytes of tensor `index`, which must come in order within the tensor; tensors in file order.
-  /// Throws Error(kIo).
+  /// Writes bytes of tensor `index`, which must come in order within the tensor; tensors in file
+  /// order. Throws Error(kIo).
   void append(size_t index, std::span<const std::byte> bytes);
 
-  /// Writes header and directory, syncs, renames to the final name, syncs the folder. Throws Error(kIo).
+  /// Writes header and directory, syncs, renames to the final name, syncs the folder. Throws
+  /// Error(kIo).
   void finish();
 
  private:
