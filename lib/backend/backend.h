@@ -83,6 +83,7 @@ struct BackendLimits {
   int64_t rows = 1;  ///< tokens in one op
   int64_t cols = 1;  ///< widest input of a matmul
   int64_t ffn_dim = 1;
+  int64_t heads = 1;  ///< query heads
   int64_t experts = 1;
   int64_t top_k = 1;
   int64_t context = 1;

@@ -16,6 +16,12 @@ int available_threads() {
 
 int resolve_threads(int requested) { return requested > 0 ? requested : available_threads(); }
 
+LibraryThreads::LibraryThreads(int threads) : before_(omp_get_max_threads()) {
+  omp_set_num_threads(threads);
+}
+
+LibraryThreads::~LibraryThreads() { omp_set_num_threads(before_); }
+
 namespace detail {
 
 void run_parallel(int threads, ThreadBody body, void* context) {

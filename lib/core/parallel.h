@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 namespace octavo {
@@ -26,6 +27,19 @@ void parallel(int threads, Body&& body) {
   };
   detail::run_parallel(threads, call, &body);
 }
+
+/// While it lives, parallel regions inside libraries that the calling thread enters use `threads`
+/// threads.
+class LibraryThreads {
+ public:
+  explicit LibraryThreads(int threads);
+  ~LibraryThreads();
+  LibraryThreads(const LibraryThreads&) = delete;
+  LibraryThreads& operator=(const LibraryThreads&) = delete;
+
+ private:
+  int before_;
+};
 
 /// Half-open share [first, second) of `count` items for `thread` of `threads`; sizes differ by
 /// <= 1.

@@ -48,6 +48,7 @@ class Transformer {
 
  private:
   void forward_batch(std::span<const int32_t> ids);
+  void read_logits(int64_t batch_first, int64_t first, int64_t rows, const LogitsSink& sink);
 
   const ModelConfig config_;
   std::shared_ptr<const ModelWeights> weights_;

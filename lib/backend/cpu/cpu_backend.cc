@@ -1,0 +1,162 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <algorithm>
+
+#include "core/parallel.h"
+#include "quant/packed.h"
+
+namespace octavo {
+namespace {
+
+const CpuActivation& cpu(const Activation& x) { return static_cast<const CpuActivation&>(x); }
+const CpuWeight& cpu(const Weight& w) { return static_cast<const CpuWeight&>(w); }
+
+bool takes_q8(const CpuWeight& w) {
+  return traits(w.view().format).activation == ActivationFormat::kQ8;
+}
+
+}  // namespace
+
+Operand Operand::slice(int64_t first, int64_t count) const {
+  const int64_t blocks = q8.padded / 32;
+  return {x + first * stride,
+          stride,
+          {q8.q + first * q8.padded, q8.scale + first * blocks, q8.sum + first * blocks, q8.padded},
+          count};
+}
+
+Q8Scratch::Q8Scratch(int64_t rows, int64_t cols)
+    : q_(rows * q8_padded(cols)),
+      scale_(rows * q8_padded(cols) / 32),
+      sum_(rows * q8_padded(cols) / 32) {}
+
+Q8Rows Q8Scratch::rows(int64_t cols) const {
+  return {q_.data(), scale_.data(), sum_.data(), q8_padded(cols)};
+}
+
+CpuBackend::CpuBackend(const BackendLimits& limits, const Kernels& kernels)
+    : limits_(limits),
+      kernels_(kernels),
+      threads_(resolve_threads(limits.threads)),
+      dense_(threads_),
+      q8_(std::max(limits.rows, std::min(kWave, limits.rows * limits.top_k)),
+          std::max(limits.cols, limits.ffn_dim)),
+      gathered_(kWave * limits.cols),
+      hidden_(kWave * limits.ffn_dim),
+      up_(kWave * std::max(threads_ * kThreadBlock, kDenseBlock) * kPanelRows),
+      down_(limits.rows * limits.top_k * limits.cols),
+      expert_first_(limits.experts + 1) {
+  const int64_t slots = limits.rows * limits.top_k;
+  decided_.logits.reserve(limits.rows * limits.experts);
+  decided_.experts.reserve(slots);
+  decided_.weights.reserve(slots);
+  slot_of_.reserve(slots);
+  slot_row_.reserve(slots);
+  slot_expert_.reserve(slots);
+  segments_.reserve(limits.experts);
+  dense_rows_.reserve(limits.experts);
+}
+
+ActivationPtr CpuBackend::activation(int64_t rows, int64_t cols) {
+  return std::make_unique<CpuActivation>(rows, cols);
+}
+
+KvCachePtr CpuBackend::kv_cache(const KvShape& shape) {
+  const int64_t score_floats = threads_ * limits_.heads * shape.context;
+  scores_ = PageArray<float>(score_floats);
+  cosine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
+  sine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
+  rotation_ = {};
+  return std::make_unique<CpuKvCache>(shape);
+}
+
+void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Activation& out) {
+  const TensorView& view = cpu(table).view();
+  for_rows(static_cast<int64_t>(ids.size()), view.cols, [&](int64_t r) {
+    dequantize_packed_row(view.format, view.data, ids[r],
+                          {cpu(out).row(r), static_cast<size_t>(view.cols)});
+  });
+}
+
+void CpuBackend::rmsnorm(const Activation& x, int64_t rows, const Weight& gain, float eps,
+                         Activation& out) {
+  for_rows(rows, x.cols(), [&](int64_t r) {
+    kernels_.rmsnorm(cpu(x).row(r), cpu(gain).floats(), eps, x.cols(), cpu(out).row(r));
+  });
+}
+
+void CpuBackend::add(const Activation& y, int64_t rows, Activation& x) {
+  for_rows(rows, x.cols(),
+           [&](int64_t r) { kernels_.axpy(1.0f, cpu(y).row(r), cpu(x).row(r), x.cols()); });
+}
+
+void CpuBackend::read(const Activation& x, int64_t first, int64_t rows, std::span<float> host) {
+  std::copy_n(cpu(x).row(first), rows * x.cols(), host.begin());
+}
+
+void CpuBackend::write(std::span<const float> host, int64_t rows, Activation& x) {
+  std::copy_n(host.begin(), rows * x.cols(), cpu(x).row(0));
+}
+
+void CpuBackend::quantize(const float* x, int64_t stride, int64_t rows, int64_t cols,
+                          const Q8Rows& out) {
+  for_rows(rows, cols, [&](int64_t r) { kernels_.quantize_q8(x + r * stride, cols, r, out); });
+}
+
+void CpuBackend::multiply(const CpuWeight& w, int64_t begin, int64_t end, const Operand& x,
+                          float* y, int64_t y_stride) {
+  const TensorView& view = w.view();
+  if (takes_q8(w)) {
+    kernels_.matmul_q8(view.format, view.data, view.rows, view.cols, begin, end, x.q8, x.rows, y,
+                       y_stride);
+  } else {
+    kernels_.matmul_float(view.format, view.data, view.rows, view.cols, begin, end, x.x, x.stride,
+                          x.rows, y, y_stride);
+  }
+}
+
+int64_t CpuBackend::multiply_dense(const CpuWeight& w, int64_t begin, int64_t end, const Operand& x,
+                                   float* y, int64_t y_stride) {
+  if (takes_q8(w) || x.rows < DenseMatmul::kLeastRows) return 0;
+  const TensorView& view = w.view();
+  const int64_t first = begin * kPanelRows, last = std::min(end * kPanelRows, view.rows);
+  return dense_.run(view.format, view.data + begin * packed_panel_bytes(view.format, view.cols),
+                    last - first, view.cols, x.x, x.stride, x.rows, y + first, y_stride);
+}
+
+void CpuBackend::matmul(const Activation& x, int64_t first, int64_t rows,
+                        std::span<const Projection> projections) {
+  const CpuActivation& in = cpu(x);
+  Operand operand = {in.row(first), in.cols(), q8_.rows(in.cols()), rows};
+  int64_t panels = 0;
+  bool quantized = false;
+  for (const Projection& p : projections) {
+    panels += packed_panels(p.weight->rows());
+    quantized = quantized || takes_q8(cpu(*p.weight));
+  }
+  if (quantized) quantize(operand.x, operand.stride, rows, in.cols(), operand.q8);
+
+  // What the dense library takes, it takes whole; the rest shares one parallel region.
+  std::array<int64_t, kMostProjections> done = {};
+  for (size_t i = 0; i < projections.size(); ++i) {
+    const CpuWeight& w = cpu(*projections[i].weight);
+    done[i] = multiply_dense(w, 0, packed_panels(w.rows()), operand,
+                             cpu(*projections[i].out).row(0), w.rows());
+  }
+  parallel(threads_, [&](int thread, int count) {
+    auto [begin, end] = share(panels, thread, count);
+    for (size_t i = 0; i < projections.size(); ++i) {
+      const CpuWeight& w = cpu(*projections[i].weight);
+      const int64_t here = packed_panels(w.rows());
+      const int64_t b = std::clamp<int64_t>(begin, 0, here), e = std::clamp<int64_t>(end, 0, here);
+      if (b < e && done[i] < rows) {
+        multiply(w, b, e, operand.slice(done[i], rows - done[i]),
+                 cpu(*projections[i].out).row(done[i]), w.rows());
+      }
+      begin -= here;
+      end -= here;
+    }
+  });
+}
+
+}  // namespace octavo

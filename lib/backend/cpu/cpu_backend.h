@@ -1,0 +1,150 @@
+// The ops on the CPU: work split over threads, vector kernels underneath.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cpu/cpu_device.h"
+#include "backend/cpu/cpu_kv_cache.h"
+#include "backend/cpu/dense_matmul.h"
+#include "backend/cpu/memory.h"
+#include "core/parallel.h"
+#include "simd/kernels.h"
+
+namespace octavo {
+
+class CpuActivation final : public Activation {
+ public:
+  CpuActivation(int64_t rows, int64_t cols) : rows_(rows), cols_(cols), values_(rows * cols) {}
+  int64_t capacity() const override { return rows_; }
+  int64_t cols() const override { return cols_; }
+  float* row(int64_t r) const { return values_.data() + r * cols_; }
+
+ private:
+  int64_t rows_, cols_;
+  PageArray<float> values_;
+};
+
+/// The input of a product: rows of floats, and the same rows quantized where a weight asks for it.
+struct Operand {
+  const float* x;
+  int64_t stride;
+  Q8Rows q8;
+  int64_t rows;
+
+  /// Rows [first, first + count).
+  Operand slice(int64_t first, int64_t count) const;
+};
+
+/// Owned storage of a Q8Rows.
+class Q8Scratch {
+ public:
+  Q8Scratch(int64_t rows, int64_t cols);
+  /// Room for rows of `cols` values.
+  Q8Rows rows(int64_t cols) const;
+
+ private:
+  PageArray<int8_t> q_;
+  PageArray<float> scale_;
+  PageArray<int32_t> sum_;
+};
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const BackendLimits& limits, const Kernels& kernels);
+
+  ActivationPtr activation(int64_t rows, int64_t cols) override;
+  KvCachePtr kv_cache(const KvShape& shape) override;
+  void embed(const Weight& table, std::span<const int32_t> ids, Activation& out) override;
+  void rmsnorm(const Activation& x, int64_t rows, const Weight& gain, float eps,
+               Activation& out) override;
+  void matmul(const Activation& x, int64_t first, int64_t rows,
+              std::span<const Projection> projections) override;
+  void attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
+                 const AttentionShape& shape, KvCache& cache, int64_t layer, int64_t position,
+                 Activation& out) override;
+  void moe_ffn(const Activation& x, int64_t rows, const Weight& router,
+               std::span<const Expert> experts, int64_t top_k, Activation& out,
+               Routing* routing) override;
+  void ffn(const Activation& x, int64_t rows, const Expert& expert, Activation& out) override;
+  void add(const Activation& y, int64_t rows, Activation& x) override;
+  void read(const Activation& x, int64_t first, int64_t rows, std::span<float> host) override;
+  void write(std::span<const float> host, int64_t rows, Activation& x) override;
+
+ private:
+  /// Rows that go through the experts together; bounds the scratch of the widest layer.
+  static constexpr int64_t kWave = 512;
+  /// Panels that a thread takes through w1, w3 and SwiGLU at a time, and the dense library at a
+  /// time.
+  static constexpr int64_t kThreadBlock = 8, kDenseBlock = 64;
+  static constexpr size_t kMostProjections = 3;
+
+  /// The rows of one expert within a wave.
+  struct Segment {
+    const Expert* expert;
+    int64_t first, rows;
+    Segment after(int64_t done) const { return {expert, first + done, rows - done}; }
+  };
+
+  /// Runs body(row) for each row, on several threads when there is work for them.
+  template <class Body>
+  void for_rows(int64_t rows, int64_t cols, Body&& body) {
+    parallel(rows * cols < kWorthThreads ? 1 : threads_, [&](int thread, int count) {
+      const auto [begin, end] = share(rows, thread, count);
+      for (int64_t r = begin; r < end; ++r) body(r);
+    });
+  }
+  void quantize(const float* x, int64_t stride, int64_t rows, int64_t cols, const Q8Rows& out);
+  /// Panels [begin, end) of w for all rows of x, by the own kernels on the calling thread.
+  void multiply(const CpuWeight& w, int64_t begin, int64_t end, const Operand& x, float* y,
+                int64_t y_stride);
+  /// The same through the dense library on all threads; returns the leading rows it computed.
+  int64_t multiply_dense(const CpuWeight& w, int64_t begin, int64_t end, const Operand& x, float* y,
+                         int64_t y_stride);
+
+  void prepare_rotation(int64_t rows, int64_t half, double theta, int64_t position);
+  void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
+                   CpuKvCache& cache, int64_t layer, int64_t position);
+  void attend_rows(const Activation& q, int64_t first, int64_t rows, int64_t heads,
+                   CpuKvCache& cache, int64_t layer, int64_t position, Activation& out);
+
+  void route(const CpuActivation& x, int64_t rows, const CpuWeight& router, int64_t top_k);
+  void sort_slots(int64_t experts);
+  void run_experts(const CpuActivation& x, std::span<const Expert> experts, CpuActivation& out);
+  void run_wave(const CpuActivation& x, std::span<const Expert> experts, int64_t first,
+                int64_t rows);
+  void quantize_for(std::span<const Segment> segments, WeightPtr Expert::*matrix, const Operand& x,
+                    int64_t cols);
+  void hidden_share(const Segment& segment, const Operand& x, int thread, int threads);
+  int64_t hidden_dense(const Segment& segment, const Operand& x);
+
+  /// Below this many values a second thread costs more than it gives.
+  static constexpr int64_t kWorthThreads = 32768;
+
+  const BackendLimits limits_;
+  const Kernels& kernels_;
+  const int threads_;
+  DenseMatmul dense_;
+
+  Q8Scratch q8_;                    // inputs of a product
+  PageArray<float> gathered_;       // [kWave, dim] inputs of the experts, sorted by expert
+  PageArray<float> hidden_;         // [kWave, ffn] silu(w1 x) * (w3 x)
+  PageArray<float> up_;             // [kWave, block] w3 x of a few panels, for each thread
+  PageArray<float> down_;           // [rows * top_k, dim] outputs of the experts
+  PageArray<float> scores_;         // [threads, heads, context]
+  PageArray<float> cosine_, sine_;  // [rows, head_dim / 2]
+  struct {
+    int64_t rows = 0, half = 0, position = -1;
+    double theta = 0;
+  } rotation_;
+
+  Routing decided_;
+  // A use is (row, rank); slots are the uses sorted by expert.
+  std::vector<int64_t> slot_of_, slot_row_, dense_rows_;
+  std::vector<int32_t> slot_expert_;
+  std::vector<int64_t> expert_first_;  // [experts + 1]
+  std::vector<Segment> segments_;
+};
+
+}  // namespace octavo

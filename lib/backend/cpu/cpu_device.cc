@@ -1,0 +1,27 @@
+#include "backend/cpu/cpu_device.h"
+
+#include "backend/cpu/cpu_backend.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "simd/kernels.h"
+
+namespace octavo {
+namespace {
+
+class CpuDevice final : public Device {
+ public:
+  std::string_view name() const override { return "cpu"; }
+  std::string description() const override {
+    return fmt::format("cpu, {}, {} processors", kernels().name, available_threads());
+  }
+  WeightPtr load(const TensorView& tensor) override { return std::make_shared<CpuWeight>(tensor); }
+  std::unique_ptr<Backend> backend(const BackendLimits& limits) override {
+    return std::make_unique<CpuBackend>(limits, kernels());
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Device> make_cpu_device() { return std::make_shared<CpuDevice>(); }
+
+}  // namespace octavo

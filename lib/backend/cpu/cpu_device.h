@@ -1,0 +1,25 @@
+// The CPU as a device: weights stay in the mapped file.
+#pragma once
+
+#include <memory>
+
+#include "backend/backend.h"
+
+namespace octavo {
+
+class CpuWeight final : public Weight {
+ public:
+  explicit CpuWeight(const TensorView& view) : view_(view) {}
+  int64_t rows() const override { return view_.rows; }
+  int64_t cols() const override { return view_.cols; }
+  const TensorView& view() const { return view_; }
+  /// The values of a plain f32 vector.
+  const float* floats() const { return reinterpret_cast<const float*>(view_.data); }
+
+ private:
+  TensorView view_;
+};
+
+std::shared_ptr<Device> make_cpu_device();
+
+}  // namespace octavo

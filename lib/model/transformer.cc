@@ -1,0 +1,127 @@
+#include "model/transformer.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace octavo {
+namespace {
+
+/// Rows of logits computed at once when all are wanted: bounds [rows, vocab].
+constexpr int64_t kLogitRows = 64;
+
+BackendLimits limits_for(const ModelConfig& c, const TransformerOptions& options, int64_t context,
+                         int64_t batch) {
+  return {.rows = batch,
+          .cols = std::max(c.dim, c.heads * c.head_dim),
+          .ffn_dim = c.ffn_dim,
+          .heads = c.heads,
+          .experts = std::max<int64_t>(c.experts, 1),
+          .top_k = std::max<int64_t>(c.experts_per_token, 1),
+          .context = context,
+          .threads = options.threads};
+}
+
+}  // namespace
+
+Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const ModelWeights> weights,
+                         Device& device, const TransformerOptions& options)
+    : config_(config),
+      weights_(std::move(weights)),
+      context_(options.context > 0 ? options.context : config.context),
+      batch_(std::min(std::max<int64_t>(options.batch, 1), context_)) {
+  const ModelConfig& c = config_;
+  const int64_t q_dim = c.heads * c.head_dim, kv_dim = c.kv_heads * c.head_dim;
+  backend_ = device.backend(limits_for(c, options, context_, batch_));
+  cache_ =
+      backend_->kv_cache({c.layers, c.kv_heads, c.head_dim, context_, c.window, options.kv_type});
+  x_ = backend_->activation(batch_, c.dim);
+  normed_ = backend_->activation(batch_, c.dim);
+  delta_ = backend_->activation(batch_, c.dim);
+  q_ = backend_->activation(batch_, q_dim);
+  k_ = backend_->activation(batch_, kv_dim);
+  v_ = backend_->activation(batch_, kv_dim);
+  attended_ = backend_->activation(batch_, q_dim);
+  logits_ = backend_->activation(std::min(batch_, kLogitRows), c.vocab);
+  host_logits_.resize(std::min(batch_, kLogitRows) * c.vocab);
+}
+
+void Transformer::forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink) {
+  const auto count = static_cast<int64_t>(ids.size());
+  if (count > context_ - position_) {
+    fail(ErrorCode::kOutOfRange, "{} tokens do not fit: {} of the context's {} are taken", count,
+         position_, context_);
+  }
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= config_.vocab) {
+      fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id,
+           config_.vocab);
+    }
+  }
+  for (int64_t first = 0; first < count; first += batch_) {
+    const int64_t rows = std::min(batch_, count - first);
+    forward_batch(ids.subspan(first, rows));
+    const bool last = first + rows == count;
+    if (want == Logits::kAll) read_logits(first, 0, rows, sink);
+    if (want == Logits::kLast && last) read_logits(first, rows - 1, 1, sink);
+  }
+}
+
+// norm, attention, add, norm, experts, add: layer by layer over one batch of tokens.
+void Transformer::forward_batch(std::span<const int32_t> ids) {
+  const ModelConfig& c = config_;
+  const auto rows = static_cast<int64_t>(ids.size());
+  const auto eps = static_cast<float>(c.norm_eps);
+  const AttentionShape attention = {c.heads, c.rope_theta};
+
+  backend_->embed(*weights_->embedding, ids, *x_);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    const LayerWeights& w = weights_->layers[i];
+    const Projection qkv[] = {
+        {w.wq.get(), q_.get()}, {w.wk.get(), k_.get()}, {w.wv.get(), v_.get()}};
+    const Projection out[] = {{w.wo.get(), delta_.get()}};
+
+    backend_->rmsnorm(*x_, rows, *w.attention_norm, eps, *normed_);
+    backend_->matmul(*normed_, 0, rows, qkv);
+    backend_->attention(*q_, *k_, *v_, rows, attention, *cache_, i, position_, *attended_);
+    backend_->matmul(*attended_, 0, rows, out);
+    backend_->add(*delta_, rows, *x_);
+
+    backend_->rmsnorm(*x_, rows, *w.ffn_norm, eps, *normed_);
+    if (w.router) {
+      backend_->moe_ffn(*normed_, rows, *w.router, w.experts, c.experts_per_token, *delta_,
+                        observer_ ? &routing_ : nullptr);
+      if (observer_) observer_(i, position_, routing_);
+    } else {
+      backend_->ffn(*normed_, rows, w.experts.front(), *delta_);
+    }
+    backend_->add(*delta_, rows, *x_);
+  }
+  position_ += rows;
+}
+
+void Transformer::read_logits(int64_t batch_first, int64_t first, int64_t rows,
+                              const LogitsSink& sink) {
+  const Projection out[] = {{weights_->output.get(), logits_.get()}};
+  backend_->rmsnorm(*x_, first + rows, *weights_->norm, static_cast<float>(config_.norm_eps),
+                    *normed_);
+  for (int64_t done = 0; done < rows;) {
+    const int64_t step = std::min(rows - done, logits_->capacity());
+    backend_->matmul(*normed_, first + done, step, out);
+    const std::span<float> host(host_logits_.data(), step * config_.vocab);
+    backend_->read(*logits_, 0, step, host);
+    sink(batch_first + first + done, step, host);
+    done += step;
+  }
+}
+
+void Transformer::rewind(int64_t position) {
+  const bool known = position >= 0 && position <= position_;
+  const bool kept = config_.window == 0 || position == 0 || position == position_;
+  if (!known || !kept) {
+    fail(ErrorCode::kInvalidArgument, "cannot go back from position {} to {}", position_, position);
+  }
+  position_ = position;
+}
+
+}  // namespace octavo
