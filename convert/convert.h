@@ -11,10 +11,11 @@
 namespace octavo {
 
 struct ConvertOptions {
-  std::string source;  ///< folder of HF safetensors, or folder with Mistral consolidated*.safetensors
+  std::string
+      source;  ///< folder of HF safetensors, or folder with Mistral consolidated*.safetensors
   std::string output;  ///< path of the .8vo
   Format format = Format::kQ4_K;
-  int threads = 0;     ///< 0: as many as the processors
+  int threads = 0;  ///< 0: as many as the processors
   /// Called now and then with (bytes of source read, bytes in all); returning false cancels.
   std::function<bool(int64_t, int64_t)> progress;
 };
@@ -28,11 +29,12 @@ struct ConvertSummary {
 
 /// The plan alone: reads headers, writes nothing. Throws Error.
 ConvertSummary plan_conversion(const ConvertOptions& options);
-/// Converts. On any failure (or cancel: Error(kInvalidArgument)) nothing is left under the output's name.
+/// Converts. On any failure (or cancel: Error(kInvalidArgument)) nothing is left under the output's
+/// name.
 ConvertSummary convert(const ConvertOptions& options);
 
 struct SynthOptions {
-  ModelConfig config;   ///< all of it
+  ModelConfig config;  ///< all of it
   std::string output;
   Format format = Format::kQ4_0;
   uint64_t seed = 0;

@@ -1,0 +1,134 @@
+#include "convert/convert.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <limits>
+
+#include "convert/panel_stream.h"
+#include "convert/plan.h"
+#include "convert/source.h"
+#include "core/error.h"
+#include "quant/packed.h"
+#include "quant/rows.h"
+
+namespace octavo {
+namespace {
+
+bool is_finite(float value) {
+  return (std::bit_cast<uint32_t>(value) & 0x7F800000u) != 0x7F800000u;
+}
+
+bool all_finite(std::span<const float> values) {
+  bool finite = true;
+  for (const float value : values) finite &= is_finite(value);
+  return finite;
+}
+
+// Source rows -> f32 -> quantized rows -> panel.
+class QuantizingMaker : public PanelMaker {
+ public:
+  QuantizingMaker(const ModelSource& source, const ConvertOptions& options, int64_t source_bytes)
+      : source_(source), options_(options), source_bytes_(source_bytes) {}
+
+  void begin(const TensorEntry& entry, size_t index, int threads) override {
+    entry_ = &entry;
+    tensor_ = &source_.tensors[index];
+    row_bytes_ = row_bytes(entry.format, entry.cols);
+    scratch_.resize(static_cast<size_t>(threads));
+    for (Scratch& scratch : scratch_) {
+      scratch.values.resize(static_cast<size_t>(entry.cols));
+      scratch.rows.resize(static_cast<size_t>(row_bytes_ * kPanelRows));
+    }
+  }
+
+  void make(int64_t panel, int thread, std::byte* dst) override {
+    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+    const int64_t first = panel * kPanelRows;
+    const int rows = static_cast<int>(std::min<int64_t>(kPanelRows, entry_->rows - first));
+    for (int r = 0; r < rows; ++r) {
+      read_row(*tensor_, first + r, scratch.values);
+      if (!all_finite(scratch.values)) return report(first + r, scratch.values);
+      std::byte* row = entry_->order == Order::kPlain ? dst : scratch.rows.data() + r * row_bytes_;
+      quantize_row(entry_->format, scratch.values, row);
+    }
+    if (entry_->order == Order::kPlain) return;
+    pack_panel(entry_->format, scratch.rows.data(), row_bytes_, rows, entry_->cols, dst);
+  }
+
+  void check() override {
+    if (bad_ == kNone) return;
+    fail(ErrorCode::kFormat, "{}: tensor {} has a value that is no finite number at [{}, {}]",
+         tensor_->file->path(), tensor_->name, source_row(*tensor_, bad_ / tensor_->cols),
+         bad_ % tensor_->cols);
+  }
+
+  void done(int64_t first, int64_t last) override {
+    const int64_t begin = first * kPanelRows, end = std::min(last * kPanelRows, tensor_->rows);
+    const int64_t bytes = (end - begin) * tensor_->row_bytes();
+    tensor_->file->release(tensor_->offset + begin * tensor_->row_bytes(), bytes);
+    done_bytes_ += bytes;
+    if (options_.progress && !options_.progress(done_bytes_, source_bytes_)) {
+      fail(ErrorCode::kInvalidArgument, "the conversion was cancelled; {} was not written",
+           options_.output);
+    }
+  }
+
+ private:
+  static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+
+  struct Scratch {
+    std::vector<float> values;
+    std::vector<std::byte> rows;  // a panel in row order
+  };
+
+  // Keeps the first position in the tensor, whichever thread comes first.
+  void report(int64_t row, std::span<const float> values) {
+    const auto bad = std::find_if_not(values.begin(), values.end(), is_finite);
+    const int64_t at = row * entry_->cols + (bad - values.begin());
+    int64_t known = bad_;
+    while (at < known && !bad_.compare_exchange_weak(known, at)) {
+    }
+  }
+
+  const ModelSource& source_;
+  const ConvertOptions& options_;
+  const int64_t source_bytes_;
+  const TensorEntry* entry_ = nullptr;
+  const SourceTensor* tensor_ = nullptr;
+  int64_t row_bytes_ = 0, done_bytes_ = 0;
+  std::vector<Scratch> scratch_;
+  std::atomic<int64_t> bad_ = kNone;
+};
+
+ConvertSummary plan(const ModelSource& source, Format format) {
+  ModelDirectory directory = plan_directory(source.config, format);
+  directory.tokenizer = source.tokenizer;
+  directory.chat_template = source.chat_template;
+  directory.source = source.description;
+  directory.notes.insert(directory.notes.begin(), source.notes.begin(), source.notes.end());
+  if (source.tokenizer.empty()) {
+    directory.notes.push_back("the source has no tokenizer.model: this model takes ids, no text");
+  }
+  int64_t source_bytes = 0;
+  for (const SourceTensor& tensor : source.tensors) source_bytes += tensor.bytes();
+  return summarize(std::move(directory), source_bytes);
+}
+
+}  // namespace
+
+ConvertSummary plan_conversion(const ConvertOptions& options) {
+  return plan(open_source(options.source), options.format);
+}
+
+ConvertSummary convert(const ConvertOptions& options) {
+  const ModelSource source = open_source(options.source);
+  ConvertSummary summary = plan(source, options.format);
+  ModelWriter writer(options.output, std::move(summary.directory));
+  QuantizingMaker maker(source, options, summary.source_bytes);
+  stream_panels(writer, maker, options.threads);
+  summary.directory = writer.directory();
+  return summary;
+}
+
+}  // namespace octavo
