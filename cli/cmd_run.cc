@@ -36,7 +36,6 @@ void catch_interrupts() {
   ::sigaction(SIGINT, &action, nullptr);
 }
 
-/// Exactly as many digits as people read.
 void print_rate(const char* what, int64_t tokens, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
   std::fprintf(stderr, "%-9s %6lld tokens %9.2f s %9.1f tokens/s\n", what,
@@ -104,7 +103,7 @@ void add_sampling_options(CLI::App& command, RunArguments& arguments) {
                                  double most) {
     command.add_option(name, value, help)
         ->type_name("X")
-        ->check(CLI::Range(least, most))
+        ->check(between(least, most))
         ->capture_default_str();
   };
   number("--temp", sampling.temperature,
@@ -112,10 +111,10 @@ void add_sampling_options(CLI::App& command, RunArguments& arguments) {
   command
       .add_option("--top-k", sampling.top_k, "Choose among the K most likely tokens; 0: among all")
       ->type_name("K")
-      ->check(CLI::Range(0, 1 << 30))
+      ->check(whole_number(0))
       ->capture_default_str();
   number("--top-p", sampling.top_p,
-         "Choose among the most likely tokens that together have this probability; 1: off", 0, 1);
+         "Choose among the most likely tokens that make up this probability; 1: off", 0, 1);
   number("--min-p", sampling.min_p,
          "Drop tokens less likely than this share of the most likely one; 0: off", 0, 1);
   number("--repeat-penalty", sampling.repeat_penalty,
@@ -136,7 +135,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
       ->add_option("-n,--tokens", arguments->max_tokens,
                    "Tokens to generate; -1: until the model ends or the context is full")
       ->type_name("N")
-      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 31))
+      ->check(whole_number(-1))
       ->capture_default_str();
   add_sampling_options(*command, *arguments);
   add_threads_option(*command, arguments->model.threads);

@@ -1,24 +1,50 @@
 #include "options.h"
 
+#include <fmt/format.h>
+
 #include "files.h"
 
 namespace octavo::cli {
+namespace {
+
+/// No description, so that help stays readable; an empty answer means valid.
+CLI::Validator validator(std::function<std::string(std::string&)> check) {
+  return CLI::Validator(std::move(check), "");
+}
+
+}  // namespace
+
+CLI::Validator between(double least, double most) {
+  return validator([least, most](std::string& text) -> std::string {
+    double value = 0;
+    const bool is_number = CLI::detail::lexical_cast(text, value);
+    if (is_number && value >= least && value <= most) return {};  // NaN is not
+    return fmt::format("{} is no number between {} and {}", text, least, most);
+  });
+}
+
+CLI::Validator whole_number(int64_t least, int64_t most) {
+  return validator([least, most](std::string& text) -> std::string {
+    int64_t value = 0;
+    const bool is_number = CLI::detail::lexical_cast(text, value);
+    if (is_number && value >= least && value <= most) return {};
+    return fmt::format("{} is no whole number between {} and {}", text, least, most);
+  });
+}
 
 void add_model_argument(CLI::App& command, std::string& path) {
-  command.add_option("MODEL", path, "The model, an .8vo file")->required();
+  command.add_option("MODEL", path, "The model, an .8vo file")->required()->type_name("");
 }
 
 void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("-t,--threads", threads, "Threads to compute with (default: all processors)")
       ->type_name("N")
-      ->check(CLI::Range(1, 1024));
+      ->check(whole_number(1, 1024));
 }
 
 void add_context_option(CLI::App& command, int64_t& context, int64_t least,
                         const std::string& help) {
-  command.add_option("--ctx", context, help)
-      ->type_name("N")
-      ->check(CLI::Range(least, int64_t{1} << 31));
+  command.add_option("--ctx", context, help)->type_name("N")->check(whole_number(least));
 }
 
 void add_text_options(CLI::App& command, TextArguments& arguments) {

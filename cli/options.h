@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "octavo/octavo.hpp"
@@ -22,6 +23,10 @@ struct TextArguments {
   std::string file;
   bool from_file = false;
 };
+
+/// Checks of a number, with messages in words.
+CLI::Validator between(double least, double most);
+CLI::Validator whole_number(int64_t least, int64_t most = std::numeric_limits<int32_t>::max());
 
 /// The positional MODEL.
 void add_model_argument(CLI::App& command, std::string& path);
