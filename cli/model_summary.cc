@@ -1,0 +1,75 @@
+#include "model_summary.h"
+
+#include <fmt/format.h>
+
+namespace octavo::cli {
+namespace {
+
+std::string shape_text(const ModelConfig& c) {
+  std::string text = fmt::format("{}: {} layers, width {}, {} heads of {} ({} for keys and values)",
+                                 c.architecture, c.layers, c.dim, c.heads, c.head_dim, c.kv_heads);
+  if (c.experts > 0) {
+    text +=
+        fmt::format(", {} experts of {}, {} a token", c.experts, c.ffn_dim, c.experts_per_token);
+  } else {
+    text += fmt::format(", FFN of {}", c.ffn_dim);
+  }
+  return text;
+}
+
+std::string text_shape(const ModelConfig& c) {
+  const std::string window =
+      c.window > 0 ? fmt::format(", sliding window of {}", c.window) : std::string();
+  return fmt::format("vocabulary of {}, context of {}{}, rope theta {:g}, norm eps {:g}{}", c.vocab,
+                     c.context, window, c.rope_theta, c.norm_eps,
+                     c.tied_output ? ", output tied to the embedding" : "");
+}
+
+double billions(int64_t count) { return static_cast<double>(count) / 1e9; }
+
+}  // namespace
+
+ModelTotals total(const ModelDirectory& directory) {
+  ModelTotals totals;
+  const ModelConfig& c = directory.config;
+  int64_t expert_weights = 0, embedding_weights = 0;
+  for (const TensorEntry& entry : directory.tensors) {
+    const int64_t weights = entry.rows * entry.cols;
+    FormatTotals& format = totals.formats[std::string(format_name(entry.format))];
+    ++format.tensors;
+    format.weights += weights;
+    format.bytes += entry.bytes;
+    totals.weights += weights;
+    totals.bytes += entry.bytes;
+    if (entry.name.find(".experts.") != std::string::npos) expert_weights += weights;
+    if (entry.name == "embedding" && !c.tied_output) embedding_weights = weights;
+  }
+  const int64_t idle_experts =
+      c.experts > 0 ? expert_weights / c.experts * (c.experts - c.experts_per_token) : 0;
+  totals.active_weights = totals.weights - embedding_weights - idle_experts;
+  return totals;
+}
+
+std::string summary_text(const ModelDirectory& directory, int64_t file_bytes) {
+  const ModelTotals totals = total(directory);
+  std::string text = fmt::format("model    {}\n         {}\n", shape_text(directory.config),
+                                 text_shape(directory.config));
+  text += fmt::format("source   {}\n", directory.source);
+  text += fmt::format("text     {}, {}\n",
+                      directory.tokenizer.empty()
+                          ? "no tokenizer"
+                          : fmt::format("tokenizer of {} bytes", directory.tokenizer.size()),
+                      directory.chat_template.empty() ? "no chat template" : "chat template");
+  text += fmt::format("weights  {:.4f} billion, {:.4f} of them for a token\n",
+                      billions(totals.weights), billions(totals.active_weights));
+  text += fmt::format("size     {:.4f} GB in {} tensors, {:.3f} bits a weight\n",
+                      billions(file_bytes), directory.tensors.size(), totals.bits_per_weight());
+  for (const auto& [name, format] : totals.formats) {
+    text += fmt::format("{:<8} {} tensors, {:.4f} billion weights, {:.4f} GB\n", name,
+                        format.tensors, billions(format.weights), billions(format.bytes));
+  }
+  for (const std::string& note : directory.notes) text += fmt::format("note     {}\n", note);
+  return text;
+}
+
+}  // namespace octavo::cli

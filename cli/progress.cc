@@ -1,0 +1,83 @@
+#include "progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include "commands.h"
+#include "octavo/error.hpp"
+
+namespace octavo::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kRedraw{100};
+constexpr int kBarWidth = 24;
+
+// A signal handler has nothing else to write to.
+volatile std::sig_atomic_t stop_requested = 0;
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole >= 3600)
+    return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(std::string label)
+    : label_(std::move(label)), terminal_(::isatty(STDERR_FILENO) == 1), start_(Clock::now()) {}
+
+ProgressBar::~ProgressBar() {
+  if (terminal_ && drawn_ != Clock::time_point{}) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressBar::show(int64_t done, int64_t total) {
+  const Clock::time_point now = Clock::now();
+  if (!terminal_ || total <= 0 || (now - drawn_ < kRedraw && done < total)) return;
+  drawn_ = now;
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const double share = static_cast<double>(done) / static_cast<double>(total);
+  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+  const double left = rate > 0 ? static_cast<double>(total - done) / rate : 0;
+  const int full = static_cast<int>(share * kBarWidth);
+  const std::string bar = std::string(full, '#') + std::string(kBarWidth - full, '.');
+  std::fputs(fmt::format("\r\033[K{} [{}] {:3.0f} %  {:.2f} of {:.2f} GB  {:.0f} MB/s  {} left",
+                         label_, bar, 100 * share, static_cast<double>(done) / 1e9,
+                         static_cast<double>(total) / 1e9, rate / 1e6, duration_text(left))
+                 .c_str(),
+             stderr);
+  std::fflush(stderr);
+}
+
+StopRequest::StopRequest() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { stop_requested = 1; };
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool StopRequest::requested() const { return stop_requested != 0; }
+
+int run_with_progress(const std::string& label,
+                      const std::function<void(std::function<bool(int64_t, int64_t)>)>& work) {
+  const StopRequest stop;
+  try {
+    ProgressBar bar(label);
+    work([&](int64_t done, int64_t total) {
+      bar.show(done, total);
+      return !stop.requested();
+    });
+  } catch (const Error& error) {
+    if (!stop.requested()) throw;
+    std::fputs(fmt::format("octavo: {}\n", error.what()).c_str(), stderr);
+    return kExitInterrupted;
+  }
+  return kExitDone;
+}
+
+}  // namespace octavo::cli

@@ -1,0 +1,44 @@
+// A progress bar on standard error, and Ctrl-C for commands that can stop without loss.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace octavo::cli {
+
+/// One line that is drawn over and over: share done, bytes a second, time left. Draws nothing when
+/// standard error is no terminal.
+class ProgressBar {
+ public:
+  explicit ProgressBar(std::string label);
+  /// Leaves a clean line.
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  void show(int64_t done, int64_t total);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string label_;
+  const bool terminal_;
+  const Clock::time_point start_;
+  Clock::time_point drawn_;
+};
+
+/// From its making on, Ctrl-C and SIGTERM only ask to stop.
+class StopRequest {
+ public:
+  StopRequest();
+  bool requested() const;
+};
+
+/// Runs `work` with a callback that draws a bar and passes a wish to stop on. Returns the exit
+/// code: kExitInterrupted, with one line on stderr, when the user stopped it.
+int run_with_progress(const std::string& label,
+                      const std::function<void(std::function<bool(int64_t, int64_t)>)>& work);
+
+}  // namespace octavo::cli
