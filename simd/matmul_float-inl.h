@@ -39,17 +39,23 @@ HWY_NOINLINE void float_panel(const std::byte* panel, int64_t cols, const float*
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(DF());
   }
-  for (int64_t k = 0; k < cols; k += 2, panel += kPairBytes) {
+  VF even, odd;
+  int64_t k = 0;
+  for (; k + 2 <= cols; k += 2, panel += kPairBytes) {
     hwy::Prefetch(panel + kPrefetchBytes);
-    const bool has_odd = k + 1 < cols;
     for (int v = 0; v < kVectors; ++v) {
-      VF even, odd;
       load_pair<kFormat>(panel, v, even, odd);
       for (int r = 0; r < kRows; ++r) {
         const float* xr = x + r * x_stride + k;
         sum[r][v] = hn::MulAdd(even, hn::Set(DF(), xr[0]), sum[r][v]);
-        sum[r][v] = hn::MulAdd(odd, hn::Set(DF(), has_odd ? xr[1] : 0.0f), sum[r][v]);
+        sum[r][v] = hn::MulAdd(odd, hn::Set(DF(), xr[1]), sum[r][v]);
       }
+    }
+  }
+  for (int v = 0; v < kVectors && k < cols; ++v) {
+    load_pair<kFormat>(panel, v, even, odd);
+    for (int r = 0; r < kRows; ++r) {
+      sum[r][v] = hn::MulAdd(even, hn::Set(DF(), x[r * x_stride + k]), sum[r][v]);
     }
   }
   for (int r = 0; r < kRows; ++r) {
