@@ -1,5 +1,6 @@
 #include "support/compare.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace octavo::test {
@@ -29,6 +30,31 @@ namespace octavo::test {
          << actual.cols() << "] is " << actual(at_row, at_col) << " instead of "
          << expected(at_row, at_col) << ", " << worst << " times the bound of "
          << bound(at_row, at_col);
+}
+
+Matrix activation_error(const Matrix& x, Format weights) {
+  Matrix error = Matrix::Zero(x.rows(), x.cols());
+  if (weights == Format::kBF16) return x.cwiseAbs() * 0x1p-16;
+  if (traits(weights).activation == ActivationFormat::kF32) return error;
+  for (Eigen::Index r = 0; r < x.rows(); ++r) {
+    for (Eigen::Index first = 0; first < x.cols(); first += 32) {
+      const Eigen::Index count = std::min<Eigen::Index>(32, x.cols() - first);
+      const double step = x.row(r).segment(first, count).cwiseAbs().maxCoeff() / 127;
+      error.row(r).segment(first, count).setConstant(0.5001 * step);
+    }
+  }
+  return error;
+}
+
+Matrix product_bound(const Matrix& x, Format weights, const Matrix& values,
+                     const Matrix& magnitudes) {
+  const Matrix moved = activation_error(x, weights);
+  return moved * values.cwiseAbs().transpose() + matmul_bound(x.cwiseAbs() + moved, magnitudes);
+}
+
+double product_noise(const Matrix& x, Format weights, const Matrix& values) {
+  const Matrix variance = activation_error(x, weights).cwiseAbs2() / 3;
+  return std::sqrt((variance * values.cwiseAbs2().transpose()).mean());
 }
 
 }  // namespace octavo::test

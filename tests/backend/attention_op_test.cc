@@ -1,0 +1,241 @@
+// Op conformance: attention with its cache, for every backend.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "quant/float16.h"
+#include "support/backend_fixture.h"
+#include "support/compare.h"
+#include "support/random.h"
+#include "support/reference_ops.h"
+
+namespace octavo::test {
+namespace {
+
+struct Case {
+  ReferenceAttention shape;
+  KvType type = KvType::kF32;
+  std::vector<int64_t> chunks;
+  int64_t layers = 1;
+  double theta = 1e4;
+};
+
+// Largest relative error of a number in the cache.
+double cache_error(KvType type) {
+  return type == KvType::kF32 ? 0 : type == KvType::kF16 ? 0x1p-11 : 0x1p-8;
+}
+
+Matrix narrowed(Matrix values, KvType type) {
+  if (type == KvType::kF32) return values;
+  return values.unaryExpr([type](double value) -> double {
+    const auto single = static_cast<float>(value);
+    return type == KvType::kF16 ? f16_to_f32(f32_to_f16(single)) : bf16_to_f32(f32_to_bf16(single));
+  });
+}
+
+std::string describe(const Case& c, int64_t position, int64_t rows) {
+  const ReferenceAttention& s = c.shape;
+  return std::to_string(s.heads) + " heads, " + std::to_string(s.kv_heads) + " kv heads of " +
+         std::to_string(s.head_dim) + ", window " + std::to_string(s.window) + ", type " +
+         std::to_string(static_cast<int>(c.type)) + ", position " + std::to_string(position) +
+         ", rows " + std::to_string(rows);
+}
+
+// The keys and values of one layer as the reference keeps them: all, in double.
+class History {
+ public:
+  History(const ReferenceAttention& shape, double theta) : shape_(shape), theta_(theta) {}
+
+  // Replaces everything from `position` on.
+  void append(const Matrix& k, const Matrix& v, int64_t position, KvType type) {
+    Matrix rotated = k;
+    reference_rope(rotated, shape_.head_dim, theta_, position);
+    put(keys_, narrowed(rotated, type), position);
+    put(values_, narrowed(v, type), position);
+  }
+  Matrix attend(Matrix q, int64_t position) const {
+    reference_rope(q, shape_.head_dim, theta_, position);
+    return reference_attention(q, keys_, values_, shape_, position);
+  }
+  // Bound of every value of attend(): scores are wrong by rounding of the cache and of the angles,
+  // and their errors are relative errors of the weights.
+  Matrix bound(const Matrix& q, int64_t position, KvType type) const {
+    const int64_t size = shape_.head_dim;
+    double largest_q = 0, largest_k = 0;
+    for (Eigen::Index c = 0; c < q.cols(); c += size) {
+      largest_q = std::max(largest_q, q.middleCols(c, size).rowwise().norm().maxCoeff());
+    }
+    for (Eigen::Index c = 0; c < keys_.cols(); c += size) {
+      largest_k = std::max(largest_k, keys_.middleCols(c, size).rowwise().norm().maxCoeff());
+    }
+    const double angle = 2 * static_cast<double>(position + q.rows()) * 0x1p-24;
+    const double score = largest_q * largest_k / std::sqrt(static_cast<double>(size)) *
+                         (2 * cache_error(type) + angle + sum_error(size));
+    const double relative =
+        std::expm1(2 * score) + 2 * cache_error(type) + 1e-6 + sum_error(keys_.rows());
+    return Matrix::Constant(q.rows(), q.cols(), relative * values_.cwiseAbs().maxCoeff());
+  }
+
+ private:
+  static void put(Matrix& all, const Matrix& rows, int64_t position) {
+    all.conservativeResize(position + rows.rows(), rows.cols());
+    all.bottomRows(rows.rows()) = rows;
+  }
+  ReferenceAttention shape_;
+  double theta_;
+  Matrix keys_, values_;
+};
+
+class AttentionOp : public BackendTest {
+ protected:
+  // Feeds the case's chunks one after the other and compares each with the reference.
+  void run(const Case& c, Random& random, bool only_last = false) {
+    const auto backend = make_backend();
+    const KvCachePtr cache = make_cache(*backend, c);
+    std::vector<History> layers(static_cast<size_t>(c.layers), History(c.shape, c.theta));
+    int64_t position = 0;
+    for (size_t i = 0; i < c.chunks.size(); ++i) {
+      for (int64_t layer = 0; layer < c.layers; ++layer) {
+        step(*backend, c, *cache, layer, layers[static_cast<size_t>(layer)], position, c.chunks[i],
+             !only_last || i + 1 == c.chunks.size(), random);
+      }
+      position += c.chunks[i];
+    }
+  }
+
+  static KvCachePtr make_cache(Backend& backend, const Case& c) {
+    KvShape shape;
+    shape.layers = c.layers;
+    shape.kv_heads = c.shape.kv_heads;
+    shape.head_dim = c.shape.head_dim;
+    shape.context = kMostContext;
+    shape.window = c.shape.window;
+    shape.type = c.type;
+    return backend.kv_cache(shape);
+  }
+
+  static void step(Backend& backend, const Case& c, KvCache& cache, int64_t layer, History& history,
+                   int64_t position, int64_t rows, bool compare, Random& random) {
+    const int64_t q_cols = c.shape.heads * c.shape.head_dim;
+    const int64_t kv_cols = c.shape.kv_heads * c.shape.head_dim;
+    const std::vector<float> q = random.normals(rows * q_cols), k = random.normals(rows * kv_cols),
+                             v = random.normals(rows * kv_cols);
+    const ActivationPtr dq = upload(backend, q, q_cols), dk = upload(backend, k, kv_cols),
+                        dv = upload(backend, v, kv_cols),
+                        out = backend.activation(kMostRows, q_cols);
+    AttentionShape shape;
+    shape.heads = c.shape.heads;
+    shape.rope_theta = c.theta;
+    backend.attention(*dq, *dk, *dv, rows, shape, cache, layer, position, *out);
+
+    history.append(to_matrix(k, rows, kv_cols), to_matrix(v, rows, kv_cols), position, c.type);
+    if (!compare) return;
+    const Matrix input = to_matrix(q, rows, q_cols);
+    const Matrix expected = history.attend(input, position);
+    const Matrix actual = download_matrix(backend, *out, rows);
+    ASSERT_TRUE(within(actual, expected, history.bound(input, position, c.type)))
+        << describe(c, position, rows);
+    // Typical errors: rounding of the angles; a cached number now and then rounds the other way.
+    const double limit =
+        1e-6 + static_cast<double>(position + rows) * 0x1p-23 + (c.type == KvType::kF32 ? 0 : 3e-4);
+    ASSERT_LT(relative_rms(actual, expected), limit) << describe(c, position, rows);
+  }
+};
+OCTAVO_FOR_ALL_BACKENDS(AttentionOp);
+
+const std::vector<std::vector<int64_t>> kChunkings = {
+    {40}, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {7, 1, 8, 3, 1, 9, 2}, {1, 40, 1, 40}};
+
+TEST_P(AttentionOp, EveryGroupingOfHeads) {
+  Random random(1);
+  for (const auto& [heads, kv_heads] : std::vector<std::pair<int64_t, int64_t>>{
+           {1, 1}, {4, 2}, {8, 1}, {6, 3}, {5, 5}, {7, 1}, {8, 2}, {32, 8}}) {
+    for (const int64_t head_dim : {2, 6, 16, 32, 80, 128}) {
+      if (heads * head_dim > kMostCols) continue;
+      const ReferenceAttention shape{heads, kv_heads, head_dim, 0};
+      run({shape, KvType::kF32, kChunkings[static_cast<size_t>(random.below(4))]}, random);
+    }
+  }
+}
+
+TEST_P(AttentionOp, EveryCacheFormat) {
+  Random random(2);
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+    for (const auto& chunks : kChunkings) {
+      run({{4, 2, 16, 0}, type, chunks}, random);
+      run({{8, 2, 32, 5}, type, chunks}, random);
+    }
+  }
+}
+
+// Windows shorter than, as long as, and longer than what is fed at once; the ring is used several
+// times over.
+TEST_P(AttentionOp, SlidingWindows) {
+  Random random(3);
+  for (const int64_t window : {1, 2, 3, 8, 17, 40, 64, 100}) {
+    for (const auto& chunks : kChunkings) run({{4, 2, 16, window}, KvType::kF32, chunks}, random);
+    std::vector<int64_t> many(60, 1);
+    for (size_t i = 0; i < many.size(); i += 3) many[i] = 1 + random.below(kMostRows);
+    run({{2, 1, 8, window}, KvType::kF32, many}, random);
+  }
+}
+
+TEST_P(AttentionOp, LayersDoNotMix) {
+  Random random(4);
+  for (const int64_t window : {0, 4}) {
+    run({{4, 2, 16, window}, KvType::kF16, {5, 1, 9, 1, 1}, 3}, random);
+  }
+}
+
+TEST_P(AttentionOp, FarPositions) {
+  Random random(5);
+  const std::vector<int64_t> chunks(kMostContext / kMostRows, kMostRows);
+  for (const int64_t window : {0, 50}) {
+    Case c{{2, 1, 16, window}, KvType::kF32, chunks};
+    run(c, random, true);
+    c.theta = 1e6;
+    c.chunks.assign(40, 61);
+    c.chunks.push_back(1);
+    run(c, random, true);
+  }
+}
+
+// A conversation taken back: positions are written again with other keys.
+TEST_P(AttentionOp, PositionsCanBeWrittenAgain) {
+  Random random(6);
+  const Case c{{4, 2, 16, 0}, KvType::kF32, {}};
+  const auto backend = make_backend();
+  const KvCachePtr cache = make_cache(*backend, c);
+  History history(c.shape, c.theta);
+  for (const auto& [position, rows] :
+       std::vector<std::pair<int64_t, int64_t>>{{0, 30}, {30, 5}, {12, 7}, {19, 1}, {0, 9}}) {
+    step(*backend, c, *cache, 0, history, position, rows, true, random);
+  }
+}
+
+TEST_P(AttentionOp, CacheSaysWhatItHolds) {
+  Random random(7);
+  for (const KvType type : {KvType::kF32, KvType::kF16}) {
+    const Case c{{4, 2, 16, 0}, type, {}, 2};
+    const auto backend = make_backend();
+    const KvCachePtr cache = make_cache(*backend, c);
+    EXPECT_EQ(cache->shape().head_dim, 16);
+    EXPECT_EQ(cache->shape().context, kMostContext);
+    std::vector<History> layers(2, History(c.shape, c.theta));
+    for (int64_t position = 0; position < 1000; position += 50) {
+      for (int64_t layer = 0; layer < 2; ++layer) {
+        step(*backend, c, *cache, layer, layers[static_cast<size_t>(layer)], position, 50, false,
+             random);
+      }
+    }
+    const int64_t entry = 2 * 2 * 16 * (type == KvType::kF32 ? 4 : 2);  // key and value, 2 kv heads
+    EXPECT_GE(cache->bytes(), 2 * 1000 * entry);
+    EXPECT_LE(cache->bytes(), 2 * kMostContext * entry);
+  }
+}
+
+}  // namespace
+}  // namespace octavo::test
