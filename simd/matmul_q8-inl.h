@@ -32,20 +32,19 @@ struct Q8Cursor {
   }
 };
 
-/// Dot products of 64 columns: `low` those of columns 0..31, `high` those of 32..63, both added to.
-template <int kRows>
+/// Dot products of 32 columns of nibbles, added to `dot`: the low nibbles of 8 lines, or the high
+/// ones.
+template <bool kHigh, int kRows>
 HWY_INLINE void nibble_dots(const std::byte* lines, int v, const Q8Cursor<kRows>& x, int64_t k,
-                            VI (&low)[kRows], VI (&high)[kRows]) {
+                            VI (&dot)[kRows]) {
   const auto* line = reinterpret_cast<const uint8_t*>(lines) + 4 * v * kLanes;
   for (int g = 0; g < 8; ++g, line += 64) {
-    if (v == 0) hwy::Prefetch(line + kPrefetchBytes);
-    const VU8 bytes = hn::LoadU(DU8(), line);
-    const VU8 w_low = hn::And(bytes, hn::Set(DU8(), 15));
-    const VU8 w_high = hn::BitCast(
-        DU8(), hn::And(hn::ShiftRight<4>(hn::BitCast(DI(), bytes)), hn::Set(DI(), 0x0F0F0F0F)));
+    if (!kHigh && v == 0 && kRows < kRowBlock) hwy::Prefetch(line + kPrefetchBytes);
+    VI bytes = hn::BitCast(DI(), hn::LoadU(DU8(), line));
+    if constexpr (kHigh) bytes = hn::ShiftRight<4>(bytes);
+    const VU8 w = hn::BitCast(DU8(), hn::And(bytes, hn::Set(DI(), 0x0F0F0F0F)));
     for (int r = 0; r < kRows; ++r) {
-      low[r] = dot_unsigned(low[r], w_low, broadcast4(x.q[r] + k + 4 * g));
-      high[r] = dot_unsigned(high[r], w_high, broadcast4(x.q[r] + k + 32 + 4 * g));
+      dot[r] = dot_unsigned(dot[r], w, broadcast4(x.q[r] + k + 4 * g));
     }
   }
 }
@@ -55,22 +54,24 @@ HWY_INLINE VF add_block(VI dot, VF weight_scale, float scale, VF sum) {
   return hn::MulAdd(hn::ConvertTo(DF(), dot), hn::Mul(weight_scale, hn::Set(DF(), scale)), sum);
 }
 
+template <bool kHigh, int kRows>
+HWY_INLINE void q4_0_block(const std::byte* tile, int v, const Q8Cursor<kRows>& x, int64_t k,
+                           VF (&sum)[kRows][kVectors]) {
+  VI dot[kRows];
+  for (int r = 0; r < kRows; ++r) dot[r] = hn::Set(DI(), -8 * x.sum[r][k / 32]);
+  nibble_dots<kHigh>(tile + tile::kBlockQuants, v, x, k, dot);
+  const VF scale = load_f16(tile + tile::scale_at(v * kLanes, kHigh));
+  for (int r = 0; r < kRows; ++r) {
+    sum[r][v] = add_block(dot[r], scale, x.scale[r][k / 32], sum[r][v]);
+  }
+}
+
 template <int kRows>
 HWY_INLINE void q4_0_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64_t k,
                           VF (&sum)[kRows][kVectors]) {
   for (int v = 0; v < kVectors; ++v) {
-    VI low[kRows], high[kRows];
-    for (int r = 0; r < kRows; ++r) {
-      low[r] = hn::Set(DI(), -8 * x.sum[r][k / 32]);
-      high[r] = hn::Set(DI(), -8 * x.sum[r][k / 32 + 1]);
-    }
-    nibble_dots<kRows>(tile + tile::kBlockQuants, v, x, k, low, high);
-    const VF scale_low = load_f16(tile + tile::scale_at(v * kLanes, 0));
-    const VF scale_high = load_f16(tile + tile::scale_at(v * kLanes, 1));
-    for (int r = 0; r < kRows; ++r) {
-      sum[r][v] = add_block(low[r], scale_low, x.scale[r][k / 32], sum[r][v]);
-      sum[r][v] = add_block(high[r], scale_high, x.scale[r][k / 32 + 1], sum[r][v]);
-    }
+    q4_0_block<false>(tile, v, x, k, sum);
+    q4_0_block<true>(tile, v, x, k + 32, sum);
   }
 }
 
@@ -87,7 +88,7 @@ HWY_INLINE void q8_0_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64
       const auto* line =
           reinterpret_cast<const uint8_t*>(tile) + tile::kBlockQuants + 512 * b + 4 * v * kLanes;
       for (int g = 0; g < 8; ++g, line += 64) {
-        if (v == 0) hwy::Prefetch(line + kPrefetchBytes);
+        if (v == 0 && kRows < kRowBlock) hwy::Prefetch(line + kPrefetchBytes);
         const VU8 bytes = hn::LoadU(DU8(), line);
         for (int r = 0; r < kRows; ++r) {
           const VI8 xs = broadcast4(x.q[r] + k + 32 * b + 4 * g);
@@ -133,6 +134,22 @@ HWY_INLINE void unpack_super_scales(const std::byte* tile, SuperScales& out) {
   }
 }
 
+template <bool kHigh, int kRows>
+HWY_INLINE void q4_k_block(const std::byte* lines, int v, const SuperScales& scales, int j,
+                           const Q8Cursor<kRows>& x, int64_t k, VF (&sum)[kRows][kVectors]) {
+  VI dot[kRows];
+  for (int r = 0; r < kRows; ++r) dot[r] = hn::Zero(DI());
+  nibble_dots<kHigh>(lines, v, x, k, dot);
+  const VF scale = hn::Load(DF(), scales.scale[j] + v * kLanes);
+  const VF min = hn::Load(DF(), scales.min[j] + v * kLanes);
+  for (int r = 0; r < kRows; ++r) {
+    const float x_scale = x.scale[r][k / 32];
+    const float x_sum = x_scale * static_cast<float>(x.sum[r][k / 32]);
+    sum[r][v] = add_block(dot[r], scale, x_scale, sum[r][v]);
+    sum[r][v] = hn::NegMulAdd(min, hn::Set(DF(), x_sum), sum[r][v]);
+  }
+}
+
 template <int kRows>
 HWY_INLINE void q4_k_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64_t k,
                           VF (&sum)[kRows][kVectors]) {
@@ -140,22 +157,9 @@ HWY_INLINE void q4_k_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64
   unpack_super_scales(tile, scales);
   for (int chunk = 0; chunk < 4; ++chunk) {
     const std::byte* lines = tile + tile::kSuperQuants + tile::kNibbleLines * chunk;
-    const int64_t first = k + 64 * chunk;
     for (int v = 0; v < kVectors; ++v) {
-      VI dot[2][kRows];
-      for (int r = 0; r < kRows; ++r) dot[0][r] = dot[1][r] = hn::Zero(DI());
-      nibble_dots<kRows>(lines, v, x, first, dot[0], dot[1]);
-      for (int half = 0; half < 2; ++half) {
-        const int j = 2 * chunk + half;
-        const VF scale = hn::Load(DF(), scales.scale[j] + v * kLanes);
-        const VF min = hn::Load(DF(), scales.min[j] + v * kLanes);
-        for (int r = 0; r < kRows; ++r) {
-          const float xs = x.scale[r][first / 32 + half];
-          const float x_sum = xs * static_cast<float>(x.sum[r][first / 32 + half]);
-          sum[r][v] = add_block(dot[half][r], scale, xs, sum[r][v]);
-          sum[r][v] = hn::NegMulAdd(min, hn::Set(DF(), x_sum), sum[r][v]);
-        }
-      }
+      q4_k_block<false>(lines, v, scales, 2 * chunk, x, k + 64 * chunk, sum);
+      q4_k_block<true>(lines, v, scales, 2 * chunk + 1, x, k + 64 * chunk + 32, sum);
     }
   }
 }
