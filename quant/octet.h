@@ -32,8 +32,8 @@ inline float round_in(float value, float low, float high) {
   return (clamped + kMagic) - kMagic;
 }
 
-/// Reads up to 256 values; importance may be empty, then a value weighs
-/// mean square of its group + its own square.
+/// Reads up to 256 values; importance may be empty, then a value weighs 1 + |value| / root mean
+/// square of its group: large values, which carry more of a product, weigh more.
 void load_octet(std::span<const float> src, std::span<const float> importance, Octet& octet);
 
 }  // namespace octavo
