@@ -10,11 +10,13 @@
 namespace octavo::test {
 namespace {
 
-void convert_folder(const std::filesystem::path& source, const std::string& output, Format format) {
+void convert_folder(const std::filesystem::path& source, const std::string& output, Format format,
+                    int threads = 0) {
   ConvertOptions options;
   options.source = source.string();
   options.output = output;
   options.format = format;
+  options.threads = threads;
   convert(options);
 }
 
@@ -35,7 +37,7 @@ Converted::Converted(const std::filesystem::path& source, Format format) {
 Converted::Converted(const ModelConfig& config, uint64_t seed, Format format, Format stored) {
   const TempDir checkpoint;
   write_random_checkpoint(checkpoint.path(), config, seed, stored);
-  convert_folder(checkpoint.path(), path_, format);
+  convert_folder(checkpoint.path(), path_, format, 1);  // too small for more
 }
 
 Runner::Runner(const std::string& path, const TransformerOptions& options)
