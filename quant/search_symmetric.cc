@@ -14,7 +14,8 @@ struct Range {
   std::span<const float> targets;  // where the candidates put the value of the largest magnitude
 };
 
-constexpr float kTargetsQ8[] = {127.0f, 126.5f, 126.0f, 125.5f};
+constexpr float kTargetsQ8[] = {127.0f, 127.4f, 126.5f, 126.0f, 125.5f, 125.0f, 124.5f, 124.0f,
+                                123.5f, 123.0f, 122.5f, 122.0f, 121.5f, 121.0f, 120.5f, 120.0f};
 constexpr float kTargetsQ4[] = {-8.0f, -6.4f, -6.8f, -7.2f, -7.6f, -8.4f, -8.8f, -9.2f,
                                 5.6f,  6.0f,  6.4f,  6.8f,  7.2f,  7.6f,  8.0f,  8.4f};
 constexpr int kRefits = 2;
@@ -38,6 +39,7 @@ void project(const Octet& octet, const Range& range, const Lanes& per_unit, Lane
              Lanes& norm) {
   Lanes a, b;
   for (int i = 0; i < kGroup; ++i) {
+#pragma omp simd
     for (int l = 0; l < kLanes; ++l) {
       const float q = round_in(octet.x[i].v[l] * per_unit.v[l], range.low, range.high);
       a.v[l] += octet.weighted[i].v[l] * q;
@@ -86,6 +88,7 @@ Lanes error_of(const Octet& octet, const Range& range, const Scales& scales) {
     per_unit.v[l] = inverse(d.v[l]);
   }
   for (int i = 0; i < kGroup; ++i) {
+#pragma omp simd
     for (int l = 0; l < kLanes; ++l) {
       const float x = octet.x[i].v[l];
       const float rest = x - d.v[l] * round_in(x * per_unit.v[l], range.low, range.high);
