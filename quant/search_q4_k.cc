@@ -68,6 +68,9 @@ float solve(const Moments& m, const Sums& s, int l, float& scale, float& min) {
   if (determinant > 1e-6f * w * qq) {
     scale = (w * xq - wx * q) / determinant;
     min = (q * xq - qq * wx) / determinant;
+  } else if (w > 0 && wx < 0) {  // one integer for all values: below zero only the min gets there
+    min = -wx / w;
+    return -min * wx;
   }
   if (!(scale > 0) || !(min > 0)) {
     scale = qq > 0 ? std::max(0.0f, xq / qq) : 0;

@@ -1,0 +1,119 @@
+// The packed order: an arrangement of the same numbers, and the very one that docs/format.md draws.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "quant/packed.h"
+#include "quant/rows.h"
+#include "support/random.h"
+
+namespace octavo::test {
+namespace {
+
+struct Panel {
+  int rows;
+  int64_t cols;
+  int64_t stride;
+  std::vector<std::byte> row_order, packed;
+};
+
+Panel make_panel(Format format, int rows, int64_t cols) {
+  Random random(7);
+  Panel panel{rows, cols, row_bytes(format, cols), {}, {}};
+  panel.row_order.resize(static_cast<size_t>(panel.stride * rows));
+  for (int r = 0; r < rows; ++r) {
+    quantize_row(format, random.normals(cols), panel.row_order.data() + r * panel.stride);
+  }
+  // What was there before must not show through.
+  panel.packed.assign(static_cast<size_t>(packed_panel_bytes(format, cols)), std::byte{0xEE});
+  pack_panel(format, panel.row_order.data(), panel.stride, rows, cols, panel.packed.data());
+  return panel;
+}
+
+class Packed : public ::testing::TestWithParam<Format> {
+ protected:
+  std::vector<int64_t> widths() const {
+    if (GetParam() == Format::kQ4_K) return {256, 512, 1024};
+    return {1, 16, 31, 32, 33, 64, 96, 172, 256, 320};
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Formats, Packed, ::testing::ValuesIn(all_formats()),
+                         [](const auto& row) { return std::string(format_name(row.param)); });
+
+TEST_P(Packed, UnpackIsTheExactInverse) {
+  for (const int64_t cols : widths()) {
+    for (const int rows : {1, 5, 15, 16}) {
+      const Panel panel = make_panel(GetParam(), rows, cols);
+      std::vector<std::byte> back(panel.row_order.size(), std::byte{0x55});
+      unpack_panel(GetParam(), panel.packed.data(), rows, cols, back.data(), panel.stride);
+      ASSERT_EQ(back, panel.row_order) << rows << " x " << cols;
+    }
+  }
+}
+
+TEST_P(Packed, RowsReadTheSameEitherWay) {
+  for (const int64_t cols : widths()) {
+    const Panel panel = make_panel(GetParam(), 16, cols);
+    for (int r = 0; r < 16; ++r) {
+      std::vector<float> plain(static_cast<size_t>(cols)), packed(plain);
+      dequantize_row(GetParam(), panel.row_order.data() + r * panel.stride, plain);
+      dequantize_packed_row(GetParam(), panel.packed.data(), r, packed);
+      ASSERT_EQ(packed, plain) << r << " of " << cols;
+    }
+  }
+}
+
+TEST_P(Packed, SecondPanelFollowsTheFirst) {
+  const int64_t cols = 256;
+  const Panel panel = make_panel(GetParam(), 16, cols);
+  std::vector<std::byte> matrix(panel.packed.size(), std::byte{0});
+  matrix.insert(matrix.end(), panel.packed.begin(), panel.packed.end());
+  std::vector<float> plain(static_cast<size_t>(cols)), packed(plain);
+  dequantize_row(GetParam(), panel.row_order.data() + 3 * panel.stride, plain);
+  dequantize_packed_row(GetParam(), matrix.data(), 16 + 3, packed);
+  EXPECT_EQ(packed, plain);
+}
+
+TEST_P(Packed, MissingRowsAreZeroBytes) {
+  const Panel one = make_panel(GetParam(), 1, 256), all = make_panel(GetParam(), 16, 256);
+  int64_t zeros_in_one = 0, zeros_in_all = 0;
+  for (const std::byte b : one.packed) zeros_in_one += b == std::byte{0};
+  for (const std::byte b : all.packed) zeros_in_all += b == std::byte{0};
+  const auto size = static_cast<int64_t>(one.packed.size());
+  EXPECT_GE(zeros_in_one, size - size / 16);  // at least the 15 other rows
+  EXPECT_LT(zeros_in_all, size / 2);
+}
+
+// Indices as docs/format.md gives them, spelled out without the code's own functions.
+TEST(PackedLayout, Q4_0AsDocumented) {
+  const Panel panel = make_panel(Format::kQ4_0, 16, 64);
+  for (int r = 0; r < 16; ++r) {
+    for (int k = 0; k < 64; ++k) {
+      const auto byte = std::to_integer<int>(
+          panel.packed[static_cast<size_t>(64 + (k % 32 / 4 * 16 + r) * 4 + k % 4)]);
+      const int packed = k < 32 ? byte & 15 : byte >> 4;
+      const auto source = std::to_integer<int>(
+          panel.row_order[static_cast<size_t>(r * panel.stride + k / 32 * 18 + 2 + k % 16)]);
+      ASSERT_EQ(packed, k % 32 < 16 ? source & 15 : source >> 4) << r << ", " << k;
+    }
+    for (int b = 0; b < 2; ++b) {
+      ASSERT_EQ(0, std::memcmp(panel.packed.data() + b * 32 + r * 2,
+                               panel.row_order.data() + r * panel.stride + b * 18, 2));
+    }
+  }
+}
+
+TEST(PackedLayout, Bf16PairsOfColumns) {
+  const Panel panel = make_panel(Format::kBF16, 16, 32);
+  for (int r = 0; r < 16; ++r) {
+    for (int k = 0; k < 32; ++k) {
+      ASSERT_EQ(0, std::memcmp(panel.packed.data() + k / 2 * 64 + r * 4 + k % 2 * 2,
+                               panel.row_order.data() + r * panel.stride + 2 * k, 2))
+          << r << ", " << k;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octavo::test
