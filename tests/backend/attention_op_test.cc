@@ -193,7 +193,7 @@ TEST_P(AttentionOp, LayersDoNotMix) {
 TEST_P(AttentionOp, FarPositions) {
   Random random(5);
   const std::vector<int64_t> chunks(kMostContext / kMostRows, kMostRows);
-  for (const int64_t window : {0, 50}) {
+  for (const int64_t window : {0, 50, 1000}) {
     Case c{{2, 1, 16, window}, KvType::kF32, chunks};
     run(c, random, true);
     c.theta = 1e6;

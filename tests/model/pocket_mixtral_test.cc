@@ -27,7 +27,7 @@ TransformerOptions options_for(Format format, int threads = 0) {
 // A prompt of real token ids: the model's routing on noise is not its routing on text, but its sums
 // are.
 std::vector<int32_t> prompt(int64_t vocab) {
-  std::vector<int32_t> ids = Random(3).ids(40, vocab);
+  std::vector<int32_t> ids = Random(3).ids(60, vocab);
   ids.front() = 1;
   return ids;
 }
@@ -59,12 +59,12 @@ TEST_P(PocketMixtral, AnyNumberOfThreadsWritesTheSame) {
   const Converted file(pocket_mixtral(), GetParam());
   Runner one(file.path(), options_for(GetParam(), 1));
   const std::vector<int32_t> ids = prompt(one.config().vocab);
-  const std::vector<int32_t> expected = one.greedy(ids, 12);
+  const std::vector<int32_t> expected = one.greedy(ids, 24);
   one.transformer().rewind(0);
   const Matrix logits = one.logits(ids);
   for (const int threads : {2, 3, 4}) {
     Runner runner(file.path(), options_for(GetParam(), threads));
-    EXPECT_EQ(runner.greedy(ids, 12), expected) << threads << " threads";
+    EXPECT_EQ(runner.greedy(ids, 24), expected) << threads << " threads";
     runner.transformer().rewind(0);
     EXPECT_TRUE(runner.logits(ids) == logits) << threads << " threads";
   }

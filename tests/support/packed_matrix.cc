@@ -70,10 +70,11 @@ PackedMatrix::PackedMatrix(Format format, int64_t rows, int64_t cols,
       row_order_(std::move(row_order)),
       lines_(static_cast<size_t>(packed_bytes(format, rows, cols)) / sizeof(Line)) {
   const int64_t stride = row_bytes(format, cols);
+  auto* packed = reinterpret_cast<std::byte*>(lines_.data());
   for (int64_t first = 0; first < rows; first += kPanelRows) {
     pack_panel(format, row_order_.data() + first * stride, stride,
                static_cast<int>(std::min<int64_t>(kPanelRows, rows - first)), cols,
-               lines_.front().bytes + first / kPanelRows * packed_panel_bytes(format, cols));
+               packed + first / kPanelRows * packed_panel_bytes(format, cols));
   }
 }
 

@@ -23,7 +23,7 @@ class PackedMatrix {
   int64_t cols() const { return cols_; }
   /// Aligned to 64 bytes and not a byte longer than packed_bytes(), so that sanitizers see an
   /// overrun.
-  const std::byte* data() const { return lines_.front().bytes; }
+  const std::byte* data() const { return reinterpret_cast<const std::byte*>(lines_.data()); }
   TensorView view() const;
   /// The values that the blocks stand for, by the row-order dequantizer.
   Matrix values() const;
