@@ -14,7 +14,7 @@ inline void report(benchmark::State& state, double bytes, double flops) {
   using benchmark::Counter;
   const auto rate = Counter::kIsIterationInvariantRate;
   state.counters["GB/s"] = Counter(bytes * 1e-9, rate);
-  state.counters["%bandwidth"] = Counter(bytes * 1e-7 / read_bandwidth(), rate);
+  state.counters["%bandwidth"] = Counter(bytes * 1e-7 / machine().stream_gb_s, rate);
   state.counters["GFLOP/s"] = Counter(flops * 1e-9, rate);
   state.SetLabel(kernels().name);
 }

@@ -20,5 +20,6 @@ void add_eval_command(CLI::App& app, std::function<int()>& action);
 void add_perplexity_command(CLI::App& app, std::function<int()>& action);
 void add_inspect_command(CLI::App& app, std::function<int()>& action);
 void add_synth_command(CLI::App& app, std::function<int()>& action);
+void add_bench_command(CLI::App& app, std::function<int()>& action);
 
 }  // namespace octavo::cli

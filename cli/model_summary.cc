@@ -32,7 +32,8 @@ double billions(int64_t count) { return static_cast<double>(count) / 1e9; }
 ModelTotals total(const ModelDirectory& directory) {
   ModelTotals totals;
   const ModelConfig& c = directory.config;
-  int64_t expert_weights = 0, embedding_weights = 0;
+  // Of each expert tensor a token uses top-k in experts: whole numbers only when summed over all.
+  int64_t expert_weights = 0, expert_bytes = 0;
   for (const TensorEntry& entry : directory.tensors) {
     const int64_t weights = entry.rows * entry.cols;
     FormatTotals& format = totals.formats[std::string(format_name(entry.format))];
@@ -41,12 +42,18 @@ ModelTotals total(const ModelDirectory& directory) {
     format.bytes += entry.bytes;
     totals.weights += weights;
     totals.bytes += entry.bytes;
-    if (entry.name.find(".experts.") != std::string::npos) expert_weights += weights;
-    if (entry.name == "embedding" && !c.tied_output) embedding_weights = weights;
+    if (c.experts > 0 && entry.name.find(".experts.") != std::string::npos) {
+      expert_weights += weights;
+      expert_bytes += entry.bytes;
+    } else if (entry.name != "embedding" || c.tied_output) {
+      totals.active_weights += weights;
+      totals.active_bytes += entry.bytes;
+    }
   }
-  const int64_t idle_experts =
-      c.experts > 0 ? expert_weights / c.experts * (c.experts - c.experts_per_token) : 0;
-  totals.active_weights = totals.weights - embedding_weights - idle_experts;
+  if (c.experts > 0) {
+    totals.active_weights += expert_weights / c.experts * c.experts_per_token;
+    totals.active_bytes += expert_bytes / c.experts * c.experts_per_token;
+  }
   return totals;
 }
 

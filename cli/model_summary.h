@@ -16,7 +16,8 @@ struct FormatTotals {
 struct ModelTotals {
   std::map<std::string, FormatTotals> formats;
   int64_t weights = 0, bytes = 0;
-  int64_t active_weights = 0;  ///< that one token is multiplied with: top-k experts, no embedding
+  /// What one token is multiplied with: its top-k experts, no embedding.
+  int64_t active_weights = 0, active_bytes = 0;
 
   double bits_per_weight() const {
     return weights > 0 ? 8.0 * static_cast<double>(bytes) / static_cast<double>(weights) : 0;

@@ -37,6 +37,12 @@ struct KvRun {
   int64_t count;
 };
 
+/// Arithmetic done by a loop that touches no memory.
+struct MachineWork {
+  double operations;  ///< multiplications and additions, each counted
+  float check;        ///< depends on all of them, so that none is left out
+};
+
 struct Kernels {
   const char* name;  ///< "AVX3_DL", "AVX2", ..., "scalar"
 
@@ -68,6 +74,13 @@ struct Kernels {
   /// q, out [group, head_dim]; scores: scratch [group, sum of counts]; scale = 1 / sqrt(head_dim).
   void (*attend)(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
                  std::span<const KvRun> runs, float* scores, float* out);
+
+  /// Reads [data, data + bytes) and does next to nothing with it: the bound of decode. Returns a
+  /// checksum.
+  uint32_t (*read_memory)(const std::byte* data, int64_t bytes);
+  /// Float multiply-adds, and the int8 dots of matmul_q8, in registers: the bounds of prefill.
+  MachineWork (*spin_float)(int64_t rounds);
+  MachineWork (*spin_int8)(int64_t rounds);
 };
 
 /// The best this machine can run, or the one that OCTAVO_ISA names (read once).

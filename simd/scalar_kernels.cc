@@ -147,8 +147,31 @@ void attend(CacheFormat format, const float* q, int64_t group, int64_t head_dim,
   }
 }
 
-constexpr Kernels kScalar = {"scalar", matmul_float, matmul_q8, quantize_q8, rmsnorm,
-                             swiglu,   axpy,         rope,      to_cache,    attend};
+uint32_t read_memory(const std::byte* data, int64_t bytes) {
+  uint32_t all = 0;
+  for (int64_t i = 0; i + 4 <= bytes; i += 4) {
+    uint32_t word;
+    std::memcpy(&word, data + i, 4);
+    all ^= word;
+  }
+  return all;
+}
+
+MachineWork spin_float(int64_t rounds) {
+  float sum = 0;
+  for (int64_t i = 0; i < rounds; ++i) sum = sum * 0.5f + 0.25f;
+  return {2.0 * static_cast<double>(rounds), sum};
+}
+
+MachineWork spin_int8(int64_t rounds) {
+  uint32_t sum = 0;
+  for (int64_t i = 0; i < rounds; ++i) sum += (sum & 15) * 3;
+  return {2.0 * static_cast<double>(rounds), static_cast<float>(sum)};
+}
+
+constexpr Kernels kScalar = {"scalar",    matmul_float, matmul_q8, quantize_q8, rmsnorm,
+                             swiglu,      axpy,         rope,      to_cache,    attend,
+                             read_memory, spin_float,   spin_int8};
 
 }  // namespace
 

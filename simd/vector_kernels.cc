@@ -7,6 +7,7 @@
 // Highway's own headers come after foreach_target.
 #include "hwy/highway.h"
 #include "simd/attention-inl.h"
+#include "simd/machine-inl.h"
 #include "simd/matmul_float-inl.h"
 #include "simd/matmul_q8-inl.h"
 #include "simd/row_ops-inl.h"
@@ -27,7 +28,10 @@ const Kernels* table() {
                                      axpy,
                                      rope,
                                      to_cache,
-                                     attend};
+                                     attend,
+                                     read_memory,
+                                     spin_float,
+                                     spin_int8};
   return &kTable;
 #else
   return nullptr;  // the emulated baseline: the scalar twin serves there
