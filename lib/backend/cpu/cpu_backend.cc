@@ -126,6 +126,10 @@ int64_t CpuBackend::multiply_dense(const CpuWeight& w, int64_t begin, int64_t en
 
 void CpuBackend::matmul(const Activation& x, int64_t first, int64_t rows,
                         std::span<const Projection> projections) {
+  if (projections.size() > kMostProjections) {
+    matmul(x, first, rows, projections.first(kMostProjections));
+    return matmul(x, first, rows, projections.subspan(kMostProjections));
+  }
   const CpuActivation& in = cpu(x);
   Operand operand = {in.row(first), in.cols(), q8_.rows(in.cols()), rows};
   int64_t panels = 0;
