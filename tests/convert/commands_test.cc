@@ -1,0 +1,167 @@
+// convert, inspect and synth as a user meets them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <thread>
+
+#include "cli/program.h"
+#include "convert/checkpoint_tools.h"
+
+namespace octavo::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string mixtral() { return test_data("tiny-mixtral/hf").string(); }
+
+TEST(ConvertCommand, WritesAndSaysWhat) {
+  const TempDir folder;
+  const Outcome outcome =
+      run_program({"convert", mixtral(), "--to", folder.file("out.8vo"), "--type", "q4_0"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");  // no bar: standard error is no terminal
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("bits a weight"), HasSubstr("q4_0")));
+  EXPECT_NO_THROW(ModelFile(folder.file("out.8vo")));
+}
+
+TEST(ConvertCommand, DryRunWritesNothing) {
+  const TempDir folder;
+  const Outcome outcome =
+      run_program({"convert", mixtral(), "--to", folder.file("out.8vo"), "--dry-run"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("stored as q8_0: q4_k needs a multiple of 256"));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(ConvertCommand, FailsWithOneLine) {
+  const TempDir folder;
+  const CheckpointCopy copy(test_data("tiny-mixtral/hf"));
+  copy.edit_tensors("model.safetensors", [](auto& tensors) { tensors.pop_back(); });
+  const Outcome outcome =
+      run_program({"convert", copy.path().string(), "--to", folder.file("out.8vo")});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, AllOf(StartsWith("octavo: "), HasSubstr("is missing")));
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(ConvertCommand, WrongCommandLines) {
+  const TempDir folder;
+  const std::string out = folder.file("out.8vo");
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"convert"},
+                                             {"convert", mixtral()},
+                                             {"convert", "--to", out},
+                                             {"convert", mixtral(), "--to", out, "--type", "q5_k"},
+                                             {"convert", mixtral(), "--to", out, "-t", "0"},
+                                             {"synth"},
+                                             {"synth", out, "--layers", "0"},
+                                             {"inspect"}}) {
+    EXPECT_EQ(run_program(arguments).exit_code, 2);
+  }
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+// The limit is inherited by the program: a disk that is full.
+TEST(ConvertCommand, FullDisk) {
+  const TempDir folder;
+  struct rlimit old {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  struct rlimit small = old;
+  small.rlim_cur = 65536;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Outcome outcome = run_program({"convert", mixtral(), "--to", folder.file("out.8vo")});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.signal;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("out.8vo"), HasSubstr("too large")));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(ConvertCommand, OutputIsNoFile) {
+  const Outcome outcome = run_program({"convert", mixtral(), "--to", "/dev/full"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("/dev/full"));
+  EXPECT_TRUE(fs::is_character_file("/dev/full"));
+}
+
+// Interrupted in the middle of a model that takes a while to make: as if it had not run.
+TEST(SynthCommand, InterruptLeavesNothing) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const TempDir folder;
+    Program program({"synth", folder.file("big.8vo"), "--layers", "2", "--type", "q4_k"});
+    while (fs::is_empty(folder.path())) {  // until it has begun to write
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    program.send(signal);
+    const Outcome outcome = program.finish();
+    EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("cancelled"));
+    EXPECT_TRUE(fs::is_empty(folder.path()));
+  }
+}
+
+TEST(SynthCommand, TakesTheShapeFromAConfig) {
+  const TempDir folder;
+  const std::string path = folder.file("out.8vo");
+  const Outcome outcome = run_program({"synth", path, "--config",
+                                       (test_data("tiny-mixtral/hf") / "config.json").string(),
+                                       "--layers", "3", "--type", "bf16", "--seed", "5"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const ModelFile file(path);
+  EXPECT_EQ(file.config().layers, 3);
+  EXPECT_EQ(file.config().dim, 64);
+  EXPECT_EQ(file.directory().requested_format, "bf16");
+}
+
+class InspectCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_file(path, convert_folder(test_data("tiny-mixtral/hf"), Format::kQ8_0));
+  }
+  const TempDir folder;
+  const std::string path = folder.file("m.8vo");
+};
+
+TEST_F(InspectCommand, JsonHasEverything) {
+  const Outcome outcome = run_program({"inspect", path, "--json", "--verify"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const nlohmann::json report = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(report["config"]["experts"], 8);
+  EXPECT_EQ(report["type"], "q8_0");
+  EXPECT_EQ(report["verified"], true);
+  EXPECT_EQ(report["tensors"].size(), 65u);
+  EXPECT_EQ(report["bytes"], fs::file_size(path));
+  EXPECT_GT(report["bits_per_weight"], 8.5);
+  const int64_t layer = 2 * 64 + 2 * 64 * 64 + 2 * 32 * 64 + 8 * 64 + 8 * 3 * 64 * 128;
+  EXPECT_EQ(report["weights"], 2 * 128 * 64 + 2 * layer + 64);
+  EXPECT_EQ(report["has_tokenizer"], false);
+}
+
+TEST_F(InspectCommand, VerifyNamesTheDamagedTensor) {
+  std::string bytes = read_file(path);
+  const ModelDirectory directory = directory_of(bytes);
+  const TensorEntry& entry = directory.tensors[20];
+  char& byte = bytes[static_cast<size_t>(entry.offset + 100)];
+  byte = static_cast<char>(byte ^ 0x10);
+  write_file(path, bytes);
+  EXPECT_EQ(run_program({"inspect", path}).exit_code, 0);  // the directory is whole
+  const Outcome outcome = run_program({"inspect", path, "--verify"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr(path), HasSubstr(entry.name)));
+}
+
+TEST_F(InspectCommand, CutShortFile) {
+  const std::string bytes = read_file(path);
+  write_file(path, bytes.substr(0, bytes.size() - 5000));
+  const Outcome outcome = run_program({"inspect", path});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr(path), HasSubstr("cut short")));
+  EXPECT_EQ(outcome.out, "");
+}
+
+}  // namespace
+}  // namespace octavo::test
