@@ -1,0 +1,32 @@
+// The fuzzers' seeds and former findings, in every build.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "fuzz/targets.h"
+#include "support/files.h"
+
+namespace octavo::test {
+namespace {
+
+template <class Target>
+int replay(const char* name, const Target& target) {
+  int files = 0;
+  const auto folder = std::filesystem::path(OCTAVO_SOURCE_DIR) / "tests/fuzz/corpus" / name;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string bytes = read_file(entry.path());
+    SCOPED_TRACE(entry.path().string());
+    EXPECT_NO_THROW(target({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
+    ++files;
+  }
+  return files;
+}
+
+TEST(FuzzCorpus, ModelDirectory) { EXPECT_GE(replay("model_directory", fuzz_model_directory), 2); }
+
+TEST(FuzzCorpus, SafetensorsHeader) {
+  EXPECT_GE(replay("safetensors_header", fuzz_safetensors_header), 2);
+}
+
+}  // namespace
+}  // namespace octavo::test

@@ -1,0 +1,73 @@
+// What the fuzzers feed, and what must hold for anything that is accepted.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "convert/safetensors.h"
+#include "io/model_layout.h"
+#include "octavo/error.hpp"
+
+namespace octavo::test {
+
+inline void expect(bool holds, const char* what) {
+  if (!holds) throw std::logic_error(what);  // not an octavo::Error: the fuzzer reports it
+}
+
+inline void check_directory(const ModelDirectory& directory, int64_t file_size) {
+  int64_t end = 0;
+  for (const TensorEntry& entry : directory.tensors) {
+    expect(entry.offset >= end && entry.bytes > 0, "extents overlap");
+    end = entry.offset + entry.bytes;
+    expect(end > 0 && end <= file_size, "an extent reaches past the file");
+  }
+  const std::string text = write_directory(directory);
+  expect(!text.empty(), "a directory that cannot be written again");
+}
+
+/// Eight bytes of file size, then either a whole file's start, or (first byte of the size odd) a
+/// directory's text, to which a header with the right checksums is made.
+inline void fuzz_model_directory(std::span<const uint8_t> input) {
+  if (input.size() < 8) return;
+  int64_t file_size = 0;
+  std::memcpy(&file_size, input.data(), 8);
+  const std::string text(reinterpret_cast<const char*>(input.data()) + 8, input.size() - 8);
+  const bool directory_only = file_size % 2 != 0;
+  file_size /= 2;
+  std::string bytes = text;
+  if (directory_only) {
+    const ModelHeader header = make_header(text, file_size);
+    bytes = std::string(reinterpret_cast<const char*>(&header), sizeof header) + text;
+  }
+  try {
+    check_directory(parse_model_directory(std::as_bytes(std::span(bytes)), file_size, "fuzz"),
+                    file_size);
+  } catch (const Error&) {
+  }
+}
+
+/// Eight bytes of file size (0: the input's own), then the file's start.
+inline void fuzz_safetensors_header(std::span<const uint8_t> input) {
+  if (input.size() < 8) return;
+  int64_t file_size = 0;
+  std::memcpy(&file_size, input.data(), 8);
+  const std::span<const uint8_t> file = input.subspan(8);
+  if (file_size < static_cast<int64_t>(file.size())) file_size = static_cast<int64_t>(file.size());
+  try {
+    const SafeTensors tensors =
+        parse_safetensors_header(std::as_bytes(file), file_size, "fuzz.safetensors");
+    int64_t bytes = 0;
+    for (const auto& [name, tensor] : tensors) {
+      expect(tensor.offset >= 8 && tensor.bytes >= 0, "an extent before the data");
+      expect(tensor.bytes <= file_size - tensor.offset, "an extent past the file");
+      bytes += tensor.bytes;
+    }
+    expect(bytes <= file_size, "extents overlap");
+  } catch (const Error&) {
+  }
+}
+
+}  // namespace octavo::test
