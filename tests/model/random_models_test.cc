@@ -174,6 +174,25 @@ TEST(RandomModels, EveryStoredType) {
   }
 }
 
+// One long batch, more rows than a backend may take through its scratch at once, against many short
+// ones.
+TEST(RandomModels, LongPrefillEqualsShortBatches) {
+  ModelConfig config = shape(64, 4, 2, 16, 96, 5, 3, 99);
+  config.context = 1400;
+  for (const Format format : {Format::kF32, Format::kBF16, Format::kQ4_0}) {
+    const Converted file(config, 11, format);
+    const std::vector<int32_t> ids = Random(3).ids(1300, config.vocab);
+    TransformerOptions options;
+    options.kv_type = KvType::kF32;
+    options.batch = 1400;
+    Runner whole(file.path(), options);
+    options.batch = 90;
+    Runner parts(file.path(), options);
+    EXPECT_LT(relative_rms(whole.logits(ids), parts.logits(ids)), tolerance(format, config.layers))
+        << format_name(format);
+  }
+}
+
 // Keys and values in 16 bits: their rounding alone separates the results.
 TEST(RandomModels, NarrowCaches) {
   const ModelConfig config = shape(64, 4, 2, 16, 128, 4, 2, 128);
