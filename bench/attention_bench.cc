@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/report.h"
+#include "core/parallel.h"
 
 namespace octavo::bench {
 namespace {
@@ -41,7 +42,8 @@ void attend(benchmark::State& state) {
     });
     benchmark::ClobberMemory();
   }
-  report(state, static_cast<double>(layer_bytes), 4.0 * kKvHeads * kGroup * context * kHeadDim);
+  report(state, static_cast<double>(layer_bytes), 4.0 * kKvHeads * kGroup * context * kHeadDim,
+         false);
 }
 BENCHMARK(attend)->RangeMultiplier(8)->Range(512, 32768)->ArgName("context")->UseRealTime();
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/report.h"
+#include "core/parallel.h"
 #include "quant/packed.h"
 #include "quant/rows.h"
 
@@ -72,13 +73,14 @@ void matmul(benchmark::State& state, Format format, Shape shape, int64_t rows) {
   const std::vector<std::byte> weights = packed_weights(format, shape, copies);
   const Activations x(rows, shape.cols);
   std::vector<float> y(static_cast<size_t>(rows * shape.rows));
+  const bool int8 = traits(format).activation == ActivationFormat::kQ8;
   int64_t copy = 0;
   for (auto _ : state) {
     const std::byte* w = weights.data() + copy * bytes;
     copy = (copy + 1) % copies;
     parallel(available_threads(), [&](int thread, int threads) {
       const auto [begin, end] = share(packed_panels(shape.rows), thread, threads);
-      if (traits(format).activation == ActivationFormat::kQ8) {
+      if (int8) {
         kernels().matmul_q8(format, w, shape.rows, shape.cols, begin, end, x.quantized, rows,
                             y.data(), shape.rows);
       } else {
@@ -88,7 +90,7 @@ void matmul(benchmark::State& state, Format format, Shape shape, int64_t rows) {
     });
     benchmark::ClobberMemory();
   }
-  report(state, static_cast<double>(bytes), 2.0 * shape.rows * shape.cols * rows);
+  report(state, static_cast<double>(bytes), 2.0 * shape.rows * shape.cols * rows, int8);
 }
 
 void register_all() {
