@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "quant/float16.h"
 #include "quant/packed.h"
 #include "quant/rows.h"
 #include "support/random.h"
@@ -100,6 +101,63 @@ TEST(PackedLayout, Q4_0AsDocumented) {
     for (int b = 0; b < 2; ++b) {
       ASSERT_EQ(0, std::memcmp(panel.packed.data() + b * 32 + r * 2,
                                panel.row_order.data() + r * panel.stride + b * 18, 2));
+    }
+  }
+}
+
+int byte_at(const std::vector<std::byte>& bytes, int64_t at) {
+  return std::to_integer<int>(bytes[static_cast<size_t>(at)]);
+}
+
+TEST(PackedLayout, Q8_0AsDocumented) {
+  const Panel panel = make_panel(Format::kQ8_0, 16, 64);
+  for (int r = 0; r < 16; ++r) {
+    for (int k = 0; k < 64; ++k) {
+      const int64_t source = r * panel.stride + k / 32 * 34;
+      ASSERT_EQ(byte_at(panel.packed, 64 + (k / 4 * 16 + r) * 4 + k % 4),
+                (byte_at(panel.row_order, source + 2 + k % 32) + 128) % 256)
+          << r << ", " << k;
+      ASSERT_EQ(byte_at(panel.packed, (k / 32 * 16 + r) * 2), byte_at(panel.row_order, source));
+    }
+  }
+}
+
+// One value, from the packed bytes alone.
+float q4_k_value(const std::vector<std::byte>& tile, int r, int k) {
+  const int j = k / 32, shift = j < 4 ? 0 : 2;
+  const auto f16 = [&](int at) {
+    return f16_to_f32(static_cast<uint16_t>(byte_at(tile, at) | byte_at(tile, at + 1) << 8));
+  };
+  const int low = byte_at(tile, 64 + j * 16 + r), high = byte_at(tile, 192 + j % 4 * 16 + r);
+  const int scale = (low & 15) | (high >> shift & 3) << 4;
+  const int min = low >> 4 | (high >> (shift + 4) & 3) << 4;
+  const int byte = byte_at(tile, 256 + k / 64 * 512 + (k % 32 / 4 * 16 + r) * 4 + k % 4);
+  const int q = k / 32 % 2 == 0 ? byte & 15 : byte >> 4;
+  return f16(2 * r) * static_cast<float>(scale) * static_cast<float>(q) -
+         f16(32 + 2 * r) * static_cast<float>(min);
+}
+
+TEST(PackedLayout, Q4_KAsDocumented) {
+  const Panel panel = make_panel(Format::kQ4_K, 16, 256);
+  for (int r = 0; r < 16; ++r) {
+    std::vector<float> values(256);
+    dequantize_row(Format::kQ4_K, panel.row_order.data() + r * panel.stride, values);
+    for (int k = 0; k < 256; ++k) {
+      ASSERT_EQ(q4_k_value(panel.packed, r, k), values[static_cast<size_t>(k)]) << r << ", " << k;
+    }
+  }
+}
+
+TEST(PackedLayout, FloatsAsDocumented) {
+  const Panel f32 = make_panel(Format::kF32, 16, 16), f16 = make_panel(Format::kF16, 16, 32);
+  for (int r = 0; r < 16; ++r) {
+    for (int k = 0; k < 16; ++k) {
+      ASSERT_EQ(0, std::memcmp(f32.packed.data() + (k * 16 + r) * 4,
+                               f32.row_order.data() + r * f32.stride + 4 * k, 4));
+    }
+    for (int k = 0; k < 32; ++k) {
+      ASSERT_EQ(0, std::memcmp(f16.packed.data() + (k * 16 + r) * 2,
+                               f16.row_order.data() + r * f16.stride + 2 * k, 2));
     }
   }
 }
