@@ -27,14 +27,16 @@ struct RunArguments {
 // A signal handler has nothing else to write to.
 volatile std::sig_atomic_t interrupted = 0;
 
-/// The first Ctrl-C ends the run after the current token; a second one kills it. Until the first
-/// token there is nothing to end cleanly, and Ctrl-C kills.
-void catch_interrupts() {
+void on_interrupt(void (*handler)(int)) {
   struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  action.sa_flags = SA_RESTART | SA_RESETHAND;
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART | SA_RESETHAND;  // a second Ctrl-C kills
   ::sigaction(SIGINT, &action, nullptr);
 }
+
+/// Until the first token there is nothing to end cleanly.
+void leave_at_once(int) { ::_exit(kExitInterrupted); }
+void end_after_this_token(int) { interrupted = 1; }
 
 void print_rate(const char* what, int64_t tokens, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
@@ -74,6 +76,7 @@ void print_stats(const Session& session, const RunArguments& arguments,
 }
 
 int run(RunArguments arguments) {
+  on_interrupt(leave_at_once);
   const std::string text = read_text(arguments.text);
   if (text.empty()) fail(ErrorCode::kInvalidArgument, "the prompt is empty");
   if (!arguments.seed_given) arguments.sampling.seed = std::random_device{}();
@@ -84,7 +87,7 @@ int run(RunArguments arguments) {
 
   bool first = true;
   const auto on_token = [&first](const Token& token) {
-    if (first) catch_interrupts();
+    if (first) on_interrupt(end_after_this_token);
     first = false;
     write_output(token.text);
     return interrupted == 0;

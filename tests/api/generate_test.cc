@@ -186,6 +186,7 @@ TEST_F(GenerateTest, SessionsOfOneModelRunSideBySide) {
   const std::string expected = generate_from(alone, prompt, 12).text;
   std::vector<std::string> texts(2);
   std::vector<std::thread> threads;
+  threads.reserve(texts.size());
   for (std::string& text : texts) {
     threads.emplace_back([this, &text, &prompt] {
       Session session(model_, {.threads = 1});

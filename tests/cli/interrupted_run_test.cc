@@ -1,6 +1,7 @@
 // Ctrl-C, and a reader that goes away.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "cli/program.h"
 #include "text/utf8_stream.h"
@@ -27,6 +28,21 @@ TEST(InterruptedRunTest, CtrlCEndsTheTextWithALineEnd) {
   EXPECT_THAT(outcome.err, testing::HasSubstr("interrupted"));
   Utf8Stream stream;
   EXPECT_EQ(stream.add(text) + stream.finish(), text);
+}
+
+TEST(InterruptedRunTest, CtrlCBeforeTheFirstTokenLeavesAtOnce) {
+  const ConvertedPocket pocket;
+  // A pipe that nobody writes to: the program waits for its prompt.
+  const std::string prompt = pocket.file("prompt");
+  ASSERT_EQ(::mkfifo(prompt.c_str(), 0600), 0);
+  Program program({"run", pocket.path(), "-f", prompt});
+  const int writer = ::open(prompt.c_str(), O_WRONLY);  // returns when the program has opened it
+  ASSERT_GE(writer, 0);
+  program.send(SIGINT);
+  const Outcome outcome = program.finish();
+  ::close(writer);
+  EXPECT_EQ(outcome.exit_code, 130);
+  EXPECT_EQ(outcome.out + outcome.err, "");
 }
 
 TEST(InterruptedRunTest, AClosedPipeEndsItQuietly) {

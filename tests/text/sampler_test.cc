@@ -26,6 +26,7 @@ SamplingOptions plain(uint64_t seed = 1) {
 
 std::vector<float> logits_of(const std::vector<double>& probabilities) {
   std::vector<float> logits;
+  logits.reserve(probabilities.size());
   for (const double p : probabilities) logits.push_back(static_cast<float>(std::log(p)));
   return logits;
 }
@@ -73,9 +74,9 @@ TEST(SamplerTest, TemperatureIsAPowerOfTheProbabilities) {
   options.temperature = 0.5f;  // squares them: 0.5, 0.3, 0.2 -> 25 : 9 : 4
   constexpr int kDraws = 20000;
   const auto counts = frequencies(options, logits_of({0.5, 0.3, 0.2}), kDraws);
-  EXPECT_NEAR(counts.at(0), kDraws * 25 / 38, 4 * std::sqrt(kDraws * 0.25));
-  EXPECT_NEAR(counts.at(1), kDraws * 9 / 38, 4 * std::sqrt(kDraws * 0.25));
-  EXPECT_NEAR(counts.at(2), kDraws * 4 / 38, 4 * std::sqrt(kDraws * 0.25));
+  EXPECT_NEAR(counts.at(0), kDraws * 25 / 38.0, 4 * std::sqrt(kDraws * 0.25));
+  EXPECT_NEAR(counts.at(1), kDraws * 9 / 38.0, 4 * std::sqrt(kDraws * 0.25));
+  EXPECT_NEAR(counts.at(2), kDraws * 4 / 38.0, 4 * std::sqrt(kDraws * 0.25));
 }
 
 TEST(SamplerTest, TopKKeepsTheKBest) {
@@ -155,8 +156,8 @@ TEST(SamplerTest, TheSeedDecides) {
   const std::vector<float> logits(50, 1.0f);
   const auto draw = [&logits](uint64_t seed) {
     Sampler sampler(plain(seed));
-    std::vector<int32_t> ids;
-    for (int i = 0; i < 20; ++i) ids.push_back(sampler.sample(logits));
+    std::vector<int32_t> ids(20);
+    for (int32_t& id : ids) id = sampler.sample(logits);
     return ids;
   };
   EXPECT_EQ(draw(5), draw(5));

@@ -114,6 +114,7 @@ TEST_F(TokenizerTest, ServesSeveralThreads) {
   const auto goldens = golden_lines("spm_reference");
   std::vector<std::thread> threads;
   std::vector<int> wrong(4);
+  threads.reserve(wrong.size());
   for (int& count : wrong) {
     threads.emplace_back([&] {
       for (const nlohmann::json& golden : goldens) {
