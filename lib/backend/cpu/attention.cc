@@ -48,7 +48,8 @@ void CpuBackend::attend_rows(const Activation& q, int64_t first, int64_t rows, i
   const int64_t kv_heads = cache.shape().kv_heads, head_dim = cache.shape().head_dim;
   const int64_t group = heads / kv_heads, half = head_dim / 2, pieces = rows * kv_heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-  parallel(static_cast<int>(std::min<int64_t>(threads_, pieces)), [&](int thread, int count) {
+  run(pieces * group * head_dim * (position + first + rows) / kProductWork, [&](int thread,
+                                                                                int count) {
     float* scores = scores_.data() + thread * limits_.heads * limits_.context;
     // Later rows see more keys: dealing the pieces in turn evens the threads out.
     for (int64_t piece = thread; piece < pieces; piece += count) {

@@ -37,13 +37,13 @@ Q8Rows Q8Scratch::rows(int64_t cols) const {
 CpuBackend::CpuBackend(const BackendLimits& limits, const Kernels& kernels)
     : limits_(limits),
       kernels_(kernels),
-      threads_(resolve_threads(limits.threads)),
-      dense_(threads_),
+      team_(resolve_threads(limits.threads)),
+      dense_(team_.size()),
       q8_(std::max(limits.rows, std::min(kWave, limits.rows * limits.top_k)),
           std::max(limits.cols, limits.ffn_dim)),
       gathered_(kWave * limits.cols),
       hidden_(kWave * limits.ffn_dim),
-      up_(kWave * std::max(threads_ * kThreadBlock, kDenseBlock) * kPanelRows),
+      up_(kWave * std::max(team_.size() * kThreadBlock, kDenseBlock) * kPanelRows),
       down_(limits.rows * limits.top_k * limits.cols),
       expert_first_(limits.experts + 1) {
   const int64_t slots = limits.rows * limits.top_k;
@@ -62,7 +62,7 @@ ActivationPtr CpuBackend::activation(int64_t rows, int64_t cols) {
 }
 
 KvCachePtr CpuBackend::kv_cache(const KvShape& shape) {
-  const int64_t score_floats = threads_ * limits_.heads * shape.context;
+  const int64_t score_floats = team_.size() * limits_.heads * shape.context;
   scores_ = PageArray<float>(score_floats);
   cosine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
   sine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
@@ -147,7 +147,7 @@ void CpuBackend::matmul(const Activation& x, int64_t first, int64_t rows,
     done[i] = multiply_dense(w, 0, packed_panels(w.rows()), operand,
                              cpu(*projections[i].out).row(0), w.rows());
   }
-  parallel(threads_, [&](int thread, int count) {
+  run(rows * panels * kPanelRows * in.cols() / kProductWork, [&](int thread, int count) {
     auto [begin, end] = share(panels, thread, count);
     for (size_t i = 0; i < projections.size(); ++i) {
       const CpuWeight& w = cpu(*projections[i].weight);

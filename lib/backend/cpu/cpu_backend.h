@@ -10,6 +10,7 @@
 #include "backend/cpu/dense_matmul.h"
 #include "backend/cpu/memory.h"
 #include "core/parallel.h"
+#include "core/team.h"
 #include "simd/kernels.h"
 
 namespace octavo {
@@ -87,10 +88,20 @@ class CpuBackend final : public Backend {
     Segment after(int64_t done) const { return {expert, first + done, rows - done}; }
   };
 
-  /// Runs body(row) for each row, on several threads when there is work for them.
+  /// Runs body(thread, threads) on the team, or on the calling thread when there is too little to
+  /// do. `work` counts values, or multiplications by kProductWork.
+  template <class Body>
+  void run(int64_t work, Body&& body) {
+    if (work < kWorthThreads) {
+      body(0, 1);
+    } else {
+      team_.run(body);
+    }
+  }
+  /// Runs body(row) for each row of `cols` values.
   template <class Body>
   void for_rows(int64_t rows, int64_t cols, Body&& body) {
-    parallel(rows * cols < kWorthThreads ? 1 : threads_, [&](int thread, int count) {
+    run(rows * cols, [&](int thread, int count) {
       const auto [begin, end] = share(rows, thread, count);
       for (int64_t r = begin; r < end; ++r) body(r);
     });
@@ -121,10 +132,12 @@ class CpuBackend final : public Backend {
 
   /// Below this many values a second thread costs more than it gives.
   static constexpr int64_t kWorthThreads = 32768;
+  /// Multiplications that take as long as an operation on one value.
+  static constexpr int64_t kProductWork = 8;
 
   const BackendLimits limits_;
   const Kernels& kernels_;
-  const int threads_;
+  Team team_;
   DenseMatmul dense_;
 
   Q8Scratch q8_;                    // inputs of a product

@@ -131,7 +131,7 @@ void CpuBackend::run_wave(const CpuActivation& x, std::span<const Expert> expert
   for (size_t i = 0; i < segments_.size(); ++i) {
     dense_rows_[i] = hidden_dense(segments_[i], in.slice(segments_[i].first, segments_[i].rows));
   }
-  parallel(threads_, [&](int thread, int threads) {
+  run(rows * dim * ffn / kProductWork, [&](int thread, int threads) {
     for (size_t i = 0; i < segments_.size(); ++i) {
       const Segment rest = segments_[i].after(dense_rows_[i]);
       if (rest.rows > 0) hidden_share(rest, in.slice(rest.first, rest.rows), thread, threads);
@@ -147,7 +147,7 @@ void CpuBackend::run_wave(const CpuActivation& x, std::span<const Expert> expert
     dense_rows_[i] = multiply_dense(w2, 0, packed_panels(dim), hidden.slice(s.first, s.rows),
                                     down + s.first * dim, dim);
   }
-  parallel(threads_, [&](int thread, int threads) {
+  run(rows * dim * ffn / kProductWork, [&](int thread, int threads) {
     const auto [begin, end] = share(packed_panels(dim), thread, threads);
     for (size_t i = 0; i < segments_.size(); ++i) {
       const Segment rest = segments_[i].after(dense_rows_[i]);
