@@ -14,8 +14,9 @@ namespace octavo {
 /// from the build.
 class DenseMatmul {
  public:
-  /// Fewer rows than this are not worth the library's while.
-  static constexpr int64_t kLeastRows = 16;
+  /// Fewer rows, or fewer multiplications than about a millisecond's, are not worth the library's
+  /// while.
+  static constexpr int64_t kLeastRows = 16, kLeastProducts = int64_t{1} << 27;
 
   explicit DenseMatmul(int threads);
   ~DenseMatmul();

@@ -104,6 +104,7 @@ int64_t DenseMatmul::run(Format format, const std::byte* panels, int64_t out_col
                          const float* x, int64_t x_stride, int64_t rows, float* y,
                          int64_t y_stride) {
   if (format != Format::kF32 && format != Format::kBF16) return 0;
+  if (rows * cols * out_cols < kLeastProducts) return 0;
   const LibraryThreads limit(impl_->threads);
   int64_t done = 0;
   // Powers of two, so that few shapes are ever compiled.
