@@ -25,7 +25,19 @@ std::string text_shape(const ModelConfig& c) {
                      c.tied_output ? ", output tied to the embedding" : "");
 }
 
-double billions(int64_t count) { return static_cast<double>(count) / 1e9; }
+// 46.70 billion, 12.45 million, 901.
+std::string count_text(int64_t count) {
+  const auto value = static_cast<double>(count);
+  if (value >= 1e9) return fmt::format("{:.2f} billion", value / 1e9);
+  if (value >= 1e6) return fmt::format("{:.2f} million", value / 1e6);
+  return std::to_string(count);
+}
+
+std::string size_text(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  return value >= 1e9 ? fmt::format("{:.2f} GB", value / 1e9)
+                      : fmt::format("{:.2f} MB", value / 1e6);
+}
 
 }  // namespace
 
@@ -67,13 +79,13 @@ std::string summary_text(const ModelDirectory& directory, int64_t file_bytes) {
                           ? "no tokenizer"
                           : fmt::format("tokenizer of {} bytes", directory.tokenizer.size()),
                       directory.chat_template.empty() ? "no chat template" : "chat template");
-  text += fmt::format("weights  {:.4f} billion, {:.4f} of them for a token\n",
-                      billions(totals.weights), billions(totals.active_weights));
-  text += fmt::format("size     {:.4f} GB in {} tensors, {:.3f} bits a weight\n",
-                      billions(file_bytes), directory.tensors.size(), totals.bits_per_weight());
+  text += fmt::format("weights  {}, {} of them for a token\n", count_text(totals.weights),
+                      count_text(totals.active_weights));
+  text += fmt::format("size     {} in {} tensors, {:.3f} bits a weight\n", size_text(file_bytes),
+                      directory.tensors.size(), totals.bits_per_weight());
   for (const auto& [name, format] : totals.formats) {
-    text += fmt::format("{:<8} {} tensors, {:.4f} billion weights, {:.4f} GB\n", name,
-                        format.tensors, billions(format.weights), billions(format.bytes));
+    text += fmt::format("{:<8} {} tensors, {} weights, {}\n", name, format.tensors,
+                        count_text(format.weights), size_text(format.bytes));
   }
   for (const std::string& note : directory.notes) text += fmt::format("note     {}\n", note);
   return text;
