@@ -60,7 +60,7 @@ void expect_equal_products(Format format, const Product& shape) {
                          shape.out_cols);
   // Random walks of `cols` steps: f32 rounding, or what two bf16 parts (16 bits) leave of an
   // activation.
-  const double step = format == Format::kF32 ? 2e-6 : 6 * 0x1p-17;
+  const double step = format == Format::kF32 ? 6e-6 : 6 * 0x1p-17;
   const double tolerance = step * std::sqrt(static_cast<double>(shape.cols));
   for (size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], expected[i], tolerance) << i;
 }

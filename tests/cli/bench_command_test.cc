@@ -29,7 +29,7 @@ TEST(BenchCommandTest, JsonHasTheFigures) {
 }
 
 TEST(BenchCommandTest, BytesOfATokenAreItsWeightsAndKeys) {
-  const ConvertedPocket pocket;
+  const ConvertedPocket pocket("q4_k");
   const auto bytes = [&](const char* depth) {
     const Outcome outcome = run_program(
         {"bench", pocket.path(), "-p", "0", "-n", "1", "-d", depth, "-r", "1", "--json"});
