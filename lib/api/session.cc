@@ -50,17 +50,7 @@ struct Session::Impl {
   /// Before anything is computed, so that a refused call leaves the session as it was.
   void check(std::span<const int32_t> ids) const {
     if (ids.empty()) fail(ErrorCode::kInvalidArgument, "there are no tokens to feed");
-    const int64_t count = static_cast<int64_t>(ids.size());
-    const int64_t room = transformer.context() - transformer.position();
-    if (count > room) {
-      fail(ErrorCode::kOutOfRange, "{} tokens do not fit: the context of {} has room for {}", count,
-           transformer.context(), room);
-    }
-    for (const int32_t id : ids) {
-      if (id >= 0 && id < model.info().vocab) continue;
-      fail(ErrorCode::kInvalidArgument, "token {} is outside the vocabulary of {}", id,
-           model.info().vocab);
-    }
+    transformer.check(ids);
   }
 
   const Model model;

@@ -46,18 +46,24 @@ Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const ModelW
   host_logits_.resize(std::min(batch_, kLogitRows) * c.vocab);
 }
 
-void Transformer::forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink) {
+void Transformer::check(std::span<const int32_t> ids) const {
   const auto count = static_cast<int64_t>(ids.size());
-  if (count > context_ - position_) {
-    fail(ErrorCode::kOutOfRange, "{} tokens do not fit: {} of the context's {} are taken", count,
-         position_, context_);
+  const int64_t room = context_ - position_;
+  if (count > room) {
+    fail(ErrorCode::kOutOfRange, "{} tokens do not fit: the context of {} has room for {}", count,
+         context_, room);
   }
   for (const int32_t id : ids) {
     if (id < 0 || id >= config_.vocab) {
-      fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id,
+      fail(ErrorCode::kInvalidArgument, "token {} is outside the vocabulary of {}", id,
            config_.vocab);
     }
   }
+}
+
+void Transformer::forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink) {
+  check(ids);
+  const auto count = static_cast<int64_t>(ids.size());
   for (int64_t first = 0; first < count; first += batch_) {
     const int64_t rows = std::min(batch_, count - first);
     forward_batch(ids.subspan(first, rows));

@@ -33,8 +33,10 @@ class Transformer {
   /// Called with logits: (row in ids, rows, values [rows, vocab]).
   using LogitsSink = std::function<void(int64_t, int64_t, std::span<const float>)>;
 
-  /// Feeds ids at the current position, batch by batch. Throws Error(kOutOfRange) past the context
-  /// and Error(kInvalidArgument) for ids outside the vocabulary, before anything is computed.
+  /// Throws Error(kOutOfRange) when ids do not fit the context and Error(kInvalidArgument) for ids
+  /// outside the vocabulary.
+  void check(std::span<const int32_t> ids) const;
+  /// Feeds ids at the current position, batch by batch; checks them before anything is computed.
   void forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink);
 
   int64_t position() const { return position_; }
