@@ -17,12 +17,8 @@ bool matches(std::string_view wanted, std::string_view table) {
 
 const Kernels& choose() {
   const char* wanted = std::getenv("OCTAVO_ISA");
-  if (wanted != nullptr) {
-    for (const Kernels* table : all_kernels()) {
-      if (matches(wanted, table->name)) return *table;
-    }
-  }
-  return *all_kernels().front();
+  const Kernels* found = wanted != nullptr ? find_kernels(wanted) : nullptr;
+  return found != nullptr ? *found : *all_kernels().front();
 }
 
 }  // namespace
@@ -34,6 +30,13 @@ const std::vector<const Kernels*>& all_kernels() {
     return list;
   }();
   return tables;
+}
+
+const Kernels* find_kernels(std::string_view isa) {
+  for (const Kernels* table : all_kernels()) {
+    if (matches(isa, table->name)) return table;
+  }
+  return nullptr;
 }
 
 const Kernels& kernels() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "quant/format.h"
@@ -85,6 +86,9 @@ struct Kernels {
 
 /// The best this machine can run, or the one that OCTAVO_ISA names (read once).
 const Kernels& kernels();
+/// The table of that name ("avx512" takes the one with VNNI where there is one); null: not on this
+/// machine.
+const Kernels* find_kernels(std::string_view isa);
 /// Every table this machine can run, best first, the scalar twin last.
 const std::vector<const Kernels*>& all_kernels();
 /// The plainly right twin.

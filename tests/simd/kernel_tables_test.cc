@@ -38,6 +38,13 @@ TEST(KernelTables, AreComplete) {
   }
 }
 
+TEST(KernelTables, AreFoundByName) {
+  for (const Kernels* table : all_kernels()) EXPECT_NE(find_kernels(table->name), nullptr);
+  EXPECT_EQ(find_kernels("scalar"), &scalar_kernels());
+  EXPECT_EQ(find_kernels("abacus"), nullptr);
+  EXPECT_EQ(find_kernels(""), nullptr);
+}
+
 TEST(KernelTables, TheChosenOneIsAmongThem) {
   const auto& tables = all_kernels();
   EXPECT_NE(std::find(tables.begin(), tables.end(), &kernels()), tables.end());

@@ -1,5 +1,8 @@
 #include "backend/cpu/cpu_device.h"
 
+#include <cstdlib>
+#include <string>
+
 #include "backend/cpu/cpu_backend.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -22,6 +25,14 @@ class CpuDevice final : public Device {
 
 }  // namespace
 
-std::shared_ptr<Device> make_cpu_device() { return std::make_shared<CpuDevice>(); }
+std::shared_ptr<Device> make_cpu_device() {
+  const char* wanted = std::getenv("OCTAVO_ISA");
+  if (wanted != nullptr && find_kernels(wanted) == nullptr) {
+    std::string names;
+    for (const Kernels* table : all_kernels()) names += fmt::format(" {}", table->name);
+    fail(ErrorCode::kUnsupported, "OCTAVO_ISA is '{}', but this machine has{}", wanted, names);
+  }
+  return std::make_shared<CpuDevice>();
+}
 
 }  // namespace octavo
