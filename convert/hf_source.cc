@@ -75,7 +75,7 @@ std::string template_of(const json& entry, const std::string& path) {
   std::string first;
   for (const json& item : entry) {
     const JsonFields fields(item, path + ": chat_template");
-    const std::string text = fields.string("template");
+    std::string text = fields.string("template");
     if (fields.string("name") == "default") return text;
     if (first.empty()) first = text;
   }

@@ -157,7 +157,8 @@ TEST(SourceErrors, MistralParams) {
       {"quantization", {{"qformat_weight", "fp8_e4m3"}}}};
   for (const auto& [key, value] : changes) {
     const CheckpointCopy copy(test_data("tiny-mixtral/mistral"));
-    copy.edit_json("params.json", [&](nlohmann::json& json) { json[key] = value; });
+    copy.edit_json("params.json",
+                   [&, name = key, entry = value](nlohmann::json& json) { json[name] = entry; });
     EXPECT_NE(convert_error(copy.path()), "") << key;
   }
 }
