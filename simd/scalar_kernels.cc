@@ -169,9 +169,21 @@ MachineWork spin_int8(int64_t rounds) {
   return {2.0 * static_cast<double>(rounds), static_cast<float>(sum)};
 }
 
-constexpr Kernels kScalar = {"scalar",    matmul_float, matmul_q8, quantize_q8, rmsnorm,
-                             swiglu,      axpy,         rope,      to_cache,    attend,
-                             read_memory, spin_float,   spin_int8};
+constexpr Kernels kScalar = {.name = "scalar",
+                             .matmul_float = matmul_float,
+                             .matmul_q8 = matmul_q8,
+                             .quantize_q8 = quantize_q8,
+                             .matmul_wide = nullptr,
+                             .quantize_wide = nullptr,
+                             .rmsnorm = rmsnorm,
+                             .swiglu = swiglu,
+                             .axpy = axpy,
+                             .rope = rope,
+                             .to_cache = to_cache,
+                             .attend = attend,
+                             .read_memory = read_memory,
+                             .spin_float = spin_float,
+                             .spin_int8 = spin_int8};
 
 }  // namespace
 

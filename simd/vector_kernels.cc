@@ -19,19 +19,21 @@ namespace HWY_NAMESPACE {
 
 const Kernels* table() {
 #if OCTAVO_VECTOR_TARGET
-  static constexpr Kernels kTable = {target_name(HWY_TARGET),
-                                     matmul_float,
-                                     matmul_q8,
-                                     quantize_q8,
-                                     rmsnorm,
-                                     swiglu,
-                                     axpy,
-                                     rope,
-                                     to_cache,
-                                     attend,
-                                     read_memory,
-                                     spin_float,
-                                     spin_int8};
+  static constexpr Kernels kTable = {.name = target_name(HWY_TARGET),
+                                     .matmul_float = matmul_float,
+                                     .matmul_q8 = matmul_q8,
+                                     .quantize_q8 = quantize_q8,
+                                     .matmul_wide = nullptr,
+                                     .quantize_wide = nullptr,
+                                     .rmsnorm = rmsnorm,
+                                     .swiglu = swiglu,
+                                     .axpy = axpy,
+                                     .rope = rope,
+                                     .to_cache = to_cache,
+                                     .attend = attend,
+                                     .read_memory = read_memory,
+                                     .spin_float = spin_float,
+                                     .spin_int8 = spin_int8};
   return &kTable;
 #else
   return nullptr;  // the emulated baseline: the scalar twin serves there

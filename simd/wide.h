@@ -1,0 +1,53 @@
+// Products of many rows with 4-bit weights ("wide" kernels): integers over groups of 256 columns.
+//
+// Each group of 256 columns of a weight row is brought to int8 with one scale, and so is each group
+// of a row of activations; the dot product of a group is one exact integer, and the float epilogue
+// comes once in 256 columns. The rounding of the weights to 8 bits adds about a hundredth of the
+// noise power that 4 bits already have.
+#pragma once
+
+#include <cstdint>
+
+#include "quant/format.h"
+
+namespace octavo {
+
+/// Columns that share a scale.
+inline constexpr int kWideCols = 256;
+/// Rows and columns of a tile of activations: what one AMX register holds.
+inline constexpr int kWideRows = 16, kWideTileCols = 64;
+inline constexpr int kWideTiles = kWideCols / kWideTileCols;
+/// 32-column blocks in a group.
+inline constexpr int kWideBlocks = kWideCols / 32;
+
+inline constexpr int64_t wide_groups(int64_t cols) { return (cols + kWideCols - 1) / kWideCols; }
+inline constexpr int64_t wide_blocks(int64_t rows) { return (rows + kWideRows - 1) / kWideRows; }
+
+/// Activations as the wide kernels take them: value = scale * q. Rows that do not exist are zeros.
+/// Pointers are to memory that the caller owns, q aligned to 64 bytes.
+struct WideRows {
+  int8_t* q = nullptr;     ///< [groups, blocks, kWideTiles, kWideRows, kWideTileCols]
+  float* scale = nullptr;  ///< [groups, blocks, kWideRows]
+  int32_t* sum = nullptr;  ///< [groups, blocks, kWideRows]: of the row's q in the group
+  int64_t blocks = 0;      ///< of kWideRows rows
+
+  int8_t* block(int64_t group, int64_t b) const {
+    return q + (group * blocks + b) * kWideRows * kWideCols;
+  }
+  int64_t row_at(int64_t group, int64_t b) const { return (group * blocks + b) * kWideRows; }
+};
+
+/// Whether the wide kernels take weights of this format.
+inline constexpr bool is_wide(Format format) {
+  return format == Format::kQ4_0 || format == Format::kQ4_K;
+}
+
+/// A weight of a group is step * nibble - offset, for each 32-block; in units of 1/256 of the
+/// group's scale both are integers, and the weight's int8 is (step * nibble - offset + 128) >> 8.
+/// With top the largest |weight| that the group's steps and offsets can express:
+/// scale = top / 127, step = nearest(step * kWideUnits / top).
+inline constexpr float kWideUnits = 127.0f * 256.0f;
+/// A group whose top is below this counts as zeros.
+inline constexpr float kWideSmallestTop = 1e-30f;
+
+}  // namespace octavo
