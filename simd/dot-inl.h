@@ -27,7 +27,9 @@ constexpr bool kUnsignedBytes = HWY_TARGET == HWY_AVX3_DL;
 /// acc + w * x for weights 0..15 (nibbles), or for any unsigned bytes where kUnsignedBytes.
 HWY_INLINE VI dot_unsigned(VI acc, VU8 w, VI8 x) {
 #if HWY_TARGET == HWY_AVX3_DL
-  return VI{_mm512_dpbusd_epi32(acc.raw, w.raw, x.raw)};
+  // In assembly, because gcc 12 copies the sums around its own intrinsic at every step.
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc.raw) : "v"(w.raw), "v"(x.raw));
+  return acc;
 #elif HWY_TARGET == HWY_AVX3
   const __m512i pairs = _mm512_maddubs_epi16(w.raw, x.raw);
   return hn::Add(acc, VI{_mm512_madd_epi16(pairs, _mm512_set1_epi16(1))});

@@ -67,10 +67,10 @@ struct Kernels {
   void (*matmul_wide)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
                       int64_t begin, int64_t end, const WideRows& x, int64_t rows, float* y,
                       int64_t y_stride);
-  /// Quantizes rows x [rows, x_stride], up to 16, of `cols` columns, up to 256, into `group` and
-  /// `block` of `out`: scale = max |x| / 127, round to nearest even. Null where matmul_wide is.
-  void (*quantize_wide)(const float* x, int64_t x_stride, int64_t rows, int64_t cols, int64_t group,
-                        int64_t block, const WideRows& out);
+  /// Quantizes `cols` (up to 256) values x, those of `group` of row `row`, into `out`: scale = max
+  /// |x| / 127, round to nearest even. Null where matmul_wide is.
+  void (*quantize_wide)(const float* x, int64_t cols, int64_t group, int64_t row,
+                        const WideRows& out);
 
   /// out = x / sqrt(mean(x^2) + eps) * gain; all [cols].
   void (*rmsnorm)(const float* x, const float* gain, float eps, int64_t cols, float* out);

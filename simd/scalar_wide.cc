@@ -80,24 +80,20 @@ float scalar_wide_weights(Format format, const std::byte* w, int64_t cols, int64
   return top / 127.0f;
 }
 
-void scalar_quantize_wide(const float* x, int64_t x_stride, int64_t rows, int64_t cols,
-                          int64_t group, int64_t block, const WideRows& out) {
-  for (int r = 0; r < kWideRows; ++r) {
-    const bool exists = r < rows;
-    float top = 0;
-    for (int64_t k = 0; exists && k < cols; ++k) top = std::max(top, std::abs(x[r * x_stride + k]));
-    const float inverse = top >= kWideSmallestTop ? 127.0f / top : 0.0f;
-    int32_t sum = 0;
-    for (int64_t k = 0; k < kWideCols; ++k) {
-      const float value = exists && k < cols ? x[r * x_stride + k] : 0.0f;
-      const auto q = static_cast<int8_t>(std::nearbyint(value * inverse));
-      sum += q;
-      out.block(group,
-                block)[(k / kWideTileCols * kWideRows + r) * kWideTileCols + k % kWideTileCols] = q;
-    }
-    out.scale[out.row_at(group, block) + r] = top / 127.0f;
-    out.sum[out.row_at(group, block) + r] = sum;
+void scalar_quantize_wide(const float* x, int64_t cols, int64_t group, int64_t row,
+                          const WideRows& out) {
+  const int64_t block = row / kWideRows, r = row % kWideRows;
+  float top = 0;
+  for (int64_t k = 0; k < cols; ++k) top = std::max(top, std::abs(x[k]));
+  const float inverse = top >= kWideSmallestTop ? 127.0f / top : 0.0f;
+  int32_t sum = 0;
+  for (int64_t k = 0; k < kWideCols; ++k) {
+    const auto q = static_cast<int8_t>(k < cols ? std::nearbyint(x[k] * inverse) : 0.0f);
+    sum += q;
+    out.block(group, block)[wide_at(r, k)] = q;
   }
+  out.scale[out.row_at(group, block) + r] = top / 127.0f;
+  out.sum[out.row_at(group, block) + r] = sum;
 }
 
 void scalar_matmul_wide(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
@@ -113,8 +109,7 @@ void scalar_matmul_wide(Format format, const std::byte* w, int64_t out_rows, int
         const int8_t* q = x.block(group, b);
         int32_t dot = 0;
         for (int k = 0; k < kWideCols; ++k) {
-          dot += weights[k] *
-                 q[(k / kWideTileCols * kWideRows + i) * kWideTileCols + k % kWideTileCols];
+          dot += weights[k] * q[wide_at(i, k)];
         }
         y[r * y_stride + n] += static_cast<float>(dot) * (scale * x.scale[x.row_at(group, b) + i]);
       }

@@ -15,8 +15,8 @@ float scalar_wide_weights(Format format, const std::byte* w, int64_t cols, int64
                           int64_t group, std::span<int8_t> q);
 
 /// As Kernels::quantize_wide.
-void scalar_quantize_wide(const float* x, int64_t x_stride, int64_t rows, int64_t cols,
-                          int64_t group, int64_t block, const WideRows& out);
+void scalar_quantize_wide(const float* x, int64_t cols, int64_t group, int64_t row,
+                          const WideRows& out);
 
 /// As Kernels::matmul_wide.
 void scalar_matmul_wide(Format format, const std::byte* w, int64_t out_rows, int64_t cols,

@@ -10,6 +10,7 @@
 #include "simd/machine-inl.h"
 #include "simd/matmul_float-inl.h"
 #include "simd/matmul_q8-inl.h"
+#include "simd/matmul_wide-inl.h"
 #include "simd/row_ops-inl.h"
 #include "simd/target_name.h"
 
@@ -23,8 +24,8 @@ const Kernels* table() {
                                      .matmul_float = matmul_float,
                                      .matmul_q8 = matmul_q8,
                                      .quantize_q8 = quantize_q8,
-                                     .matmul_wide = nullptr,
-                                     .quantize_wide = nullptr,
+                                     .matmul_wide = kHasWide ? matmul_wide : nullptr,
+                                     .quantize_wide = kHasWide ? quantize_wide : nullptr,
                                      .rmsnorm = rmsnorm,
                                      .swiglu = swiglu,
                                      .axpy = axpy,

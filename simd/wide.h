@@ -23,8 +23,13 @@ inline constexpr int kWideBlocks = kWideCols / 32;
 inline constexpr int64_t wide_groups(int64_t cols) { return (cols + kWideCols - 1) / kWideCols; }
 inline constexpr int64_t wide_blocks(int64_t rows) { return (rows + kWideRows - 1) / kWideRows; }
 
-/// Activations as the wide kernels take them: value = scale * q. Rows that do not exist are zeros.
-/// Pointers are to memory that the caller owns, q aligned to 64 bytes.
+/// Where column k of a group stands for row r of a block: tiles, then rows, then columns.
+inline constexpr int64_t wide_at(int64_t r, int64_t k) {
+  return (k / kWideTileCols * kWideRows + r) * kWideTileCols + k % kWideTileCols;
+}
+
+/// Activations as the wide kernels take them: value = scale * q, columns that do not exist are
+/// zeros. Pointers are to memory that the caller owns, q aligned to 64 bytes.
 struct WideRows {
   int8_t* q = nullptr;     ///< [groups, blocks, kWideTiles, kWideRows, kWideTileCols]
   float* scale = nullptr;  ///< [groups, blocks, kWideRows]
@@ -33,6 +38,10 @@ struct WideRows {
 
   int8_t* block(int64_t group, int64_t b) const {
     return q + (group * blocks + b) * kWideRows * kWideCols;
+  }
+  /// From block `b` on.
+  WideRows after(int64_t b) const {
+    return {q + b * kWideRows * kWideCols, scale + b * kWideRows, sum + b * kWideRows, blocks};
   }
   int64_t row_at(int64_t group, int64_t b) const { return (group * blocks + b) * kWideRows; }
 };

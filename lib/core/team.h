@@ -44,4 +44,20 @@ class Team {
   std::vector<std::thread> workers_;
 };
 
+/// Pieces of work [0, count) that the threads of a team take one by one.
+class Pieces {
+ public:
+  explicit Pieces(int64_t count) : count_(count) {}
+
+  /// Runs body(piece) until no piece is left.
+  template <class Body>
+  void take_all(Body&& body) {
+    for (int64_t piece = next_++; piece < count_; piece = next_++) body(piece);
+  }
+
+ private:
+  const int64_t count_;
+  std::atomic<int64_t> next_ = 0;
+};
+
 }  // namespace octavo

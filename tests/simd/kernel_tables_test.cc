@@ -26,6 +26,7 @@ TEST(KernelTables, AreComplete) {
     EXPECT_NE(table->matmul_float, nullptr);
     EXPECT_NE(table->matmul_q8, nullptr);
     EXPECT_NE(table->quantize_q8, nullptr);
+    EXPECT_EQ(table->quantize_wide == nullptr, table->matmul_wide == nullptr);
     EXPECT_NE(table->rmsnorm, nullptr);
     EXPECT_NE(table->swiglu, nullptr);
     EXPECT_NE(table->axpy, nullptr);

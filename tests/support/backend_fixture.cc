@@ -31,14 +31,16 @@ std::unique_ptr<Backend> BackendTest::make_backend(int threads) {
 TestWeight BackendTest::load(PackedMatrix matrix) {
   matrices_.push_back(std::move(matrix));
   const PackedMatrix& kept = matrices_.back();
-  return {device_->load(kept.view()), kept.format(), kept.values(), kept.magnitudes()};
+  return {device_->load(kept.view()), kept.format(), kept.values(), kept.magnitudes(),
+          kept.shift()};
 }
 
 TestWeight BackendTest::load_vector(std::vector<float> values) {
   vectors_.push_back(std::move(values));
   const std::vector<float>& kept = vectors_.back();
   const Matrix matrix = to_matrix(kept, 1, static_cast<int64_t>(kept.size()));
-  return {device_->load(plain_view(kept)), Format::kF32, matrix, matrix.cwiseAbs()};
+  return {device_->load(plain_view(kept)), Format::kF32, matrix, matrix.cwiseAbs(),
+          Matrix::Zero(matrix.rows(), matrix.cols())};
 }
 
 ActivationPtr upload(Backend& backend, std::span<const float> values, int64_t cols) {

@@ -20,7 +20,7 @@ struct TestWeight {
   WeightPtr weight;
   Format format;
   Matrix values;
-  Matrix magnitudes;  ///< as of PackedMatrix
+  Matrix magnitudes, shift;  ///< as of PackedMatrix
 };
 
 /// Parameterised by backend_names(); a backend whose device is absent is skipped, saying why.

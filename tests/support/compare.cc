@@ -32,13 +32,14 @@ namespace octavo::test {
          << bound(at_row, at_col);
 }
 
-Matrix activation_error(const Matrix& x, Format weights) {
+Matrix activation_error(const Matrix& x, Format weights, bool wide) {
   Matrix error = Matrix::Zero(x.rows(), x.cols());
   if (weights == Format::kBF16) return x.cwiseAbs() * 0x1p-16;
   if (traits(weights).activation == ActivationFormat::kF32) return error;
   for (Eigen::Index r = 0; r < x.rows(); ++r) {
-    for (Eigen::Index first = 0; first < x.cols(); first += 32) {
-      const Eigen::Index count = std::min<Eigen::Index>(32, x.cols() - first);
+    const Eigen::Index group = wide ? kWideCols : 32;
+    for (Eigen::Index first = 0; first < x.cols(); first += group) {
+      const Eigen::Index count = std::min(group, x.cols() - first);
       const double step = x.row(r).segment(first, count).cwiseAbs().maxCoeff() / 127;
       error.row(r).segment(first, count).setConstant(0.5001 * step);
     }
@@ -46,15 +47,18 @@ Matrix activation_error(const Matrix& x, Format weights) {
   return error;
 }
 
-Matrix product_bound(const Matrix& x, Format weights, const Matrix& values,
-                     const Matrix& magnitudes) {
-  const Matrix moved = activation_error(x, weights);
-  return moved * values.cwiseAbs().transpose() + matmul_bound(x.cwiseAbs() + moved, magnitudes);
+Matrix product_bound(const Matrix& x, const TestWeight& w, bool wide) {
+  const Matrix moved = activation_error(x, w.format, wide), largest = x.cwiseAbs() + moved;
+  Matrix bound = moved * w.values.cwiseAbs().transpose() + matmul_bound(largest, w.magnitudes);
+  if (wide) bound += largest * w.shift.transpose();
+  return bound;
 }
 
-double product_noise(const Matrix& x, Format weights, const Matrix& values) {
-  const Matrix variance = activation_error(x, weights).cwiseAbs2() / 3;
-  return std::sqrt((variance * values.cwiseAbs2().transpose()).mean());
+double product_noise(const Matrix& x, const TestWeight& w, bool wide) {
+  const Matrix variance = activation_error(x, w.format, wide).cwiseAbs2() / 3;
+  Matrix total = variance * w.values.cwiseAbs2().transpose();
+  if (wide) total += x.cwiseAbs2() * w.shift.cwiseAbs2().transpose();
+  return std::sqrt(total.mean());
 }
 
 }  // namespace octavo::test

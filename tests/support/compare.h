@@ -6,6 +6,8 @@
 #include <cstdint>
 
 #include "quant/format.h"
+#include "simd/wide.h"
+#include "support/backend_fixture.h"
 #include "support/matrix.h"
 
 namespace octavo::test {
@@ -25,18 +27,25 @@ inline Matrix matmul_bound(const Matrix& x, const Matrix& magnitudes) {
   return (bound.array() + 1e-36).matrix();  // subnormal results have no relative precision
 }
 
+/// From how many rows on a product with 4-bit weights may bring both sides to int8 with one scale
+/// for 256 columns (simd/wide.h).
+inline constexpr int64_t kWideLeastRows = 16;
+inline bool may_be_wide(Format weights, int64_t rows) {
+  return is_wide(weights) && rows >= kWideLeastRows;
+}
+
 /// How far each activation may move before a weight of this format meets it: half a step of its
-/// block of 32 where the kernel multiplies int8; 16 bits of mantissa for bf16, whose products may
-/// take activations as the sum of two bf16 numbers; not at all for f32 and f16.
-Matrix activation_error(const Matrix& x, Format weights);
+/// block of 32, or of 256 where `wide`, where the kernel multiplies int8; 16 bits of mantissa for
+/// bf16, whose products may take activations as the sum of two bf16 numbers; not at all for f32 and
+/// f16.
+Matrix activation_error(const Matrix& x, Format weights, bool wide = false);
 
-/// The largest error of x * w^T through a backend: activations moved by activation_error, then a
-/// float32 sum.
-Matrix product_bound(const Matrix& x, Format weights, const Matrix& values,
-                     const Matrix& magnitudes);
+/// The largest error of x * w^T through a backend: activations moved by activation_error, weights
+/// by `shift` (as of PackedMatrix) where `wide`, then a float32 sum.
+Matrix product_bound(const Matrix& x, const TestWeight& w, bool wide);
 
-/// The root mean square of the error that rounding activations to int8 should make in x * w^T, all
+/// The root mean square of the error that rounding both sides to int8 should make in x * w^T, all
 /// values together; errors of the single activations are independent and even within their step.
-double product_noise(const Matrix& x, Format weights, const Matrix& values);
+double product_noise(const Matrix& x, const TestWeight& w, bool wide);
 
 }  // namespace octavo::test

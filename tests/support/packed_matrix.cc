@@ -1,6 +1,8 @@
 #include "support/packed_matrix.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "quant/float16.h"
 #include "quant/packed.h"
 #include "quant/rows.h"
+#include "simd/scalar_wide.h"
 
 namespace octavo::test {
 namespace {
@@ -105,6 +108,23 @@ Matrix PackedMatrix::magnitudes() const {
     magnitudes.row(r) += 2 * to_matrix(row, 1, cols_).cwiseAbs();
   }
   return magnitudes;
+}
+
+Matrix PackedMatrix::shift() const {
+  Matrix shift = Matrix::Zero(rows_, cols_);
+  if (!is_wide(format_)) return shift;
+  const Matrix exact = values();
+  std::array<int8_t, kWideCols> q;
+  for (int64_t r = 0; r < rows_; ++r) {
+    for (int64_t group = 0; group < wide_groups(cols_); ++group) {
+      const double scale = scalar_wide_weights(format_, data(), cols_, r, group, q);
+      const int64_t first = group * kWideCols, last = std::min(cols_, first + kWideCols);
+      for (int64_t k = first; k < last; ++k) {
+        shift(r, k) = std::abs(scale * q[static_cast<size_t>(k - first)] - exact(r, k));
+      }
+    }
+  }
+  return shift;
 }
 
 PackedMatrix random_blocks(Format format, int64_t rows, int64_t cols, Random& random,

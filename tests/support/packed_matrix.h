@@ -30,6 +30,9 @@ class PackedMatrix {
   /// How large the terms are that a kernel adds up for each weight: |w|, plus twice the min that
   /// q4_k subtracts. Rounding errors of a sum are relative to these.
   Matrix magnitudes() const;
+  /// How far each weight moves when the wide kernels (simd/wide.h) round it to int8; zero for
+  /// formats that they do not take.
+  Matrix shift() const;
 
  private:
   struct alignas(64) Line {

@@ -51,6 +51,19 @@ class Q8Scratch {
   PageArray<int32_t> sum_;
 };
 
+/// Owned storage of WideRows, in blocks of 16 rows.
+class WideScratch {
+ public:
+  WideScratch(int64_t blocks, int64_t cols);
+  /// Blocks [first, first + blocks) of a scratch that holds rows of `cols` values.
+  WideRows rows(int64_t first, int64_t blocks, int64_t cols) const;
+
+ private:
+  PageArray<int8_t> q_;
+  PageArray<float> scale_;
+  PageArray<int32_t> sum_;
+};
+
 class CpuBackend final : public Backend {
  public:
   CpuBackend(const BackendLimits& limits, const Kernels& kernels);
@@ -80,12 +93,22 @@ class CpuBackend final : public Backend {
   /// time.
   static constexpr int64_t kThreadBlock = 8, kDenseBlock = 64;
   static constexpr size_t kMostProjections = 3;
+  /// Fewer rows are not worth unpacking the weights for.
+  static constexpr int64_t kWideLeastRows = 16;
+  /// Panels of a piece of work; hidden rows that stay in the second-level cache.
+  static constexpr int64_t kWidePiece = 4, kWideHiddenRows = 128;
 
   /// The rows of one expert within a wave.
   struct Segment {
     const Expert* expert;
     int64_t first, rows;
     Segment after(int64_t done) const { return {expert, first + done, rows - done}; }
+  };
+  /// The rows of one expert that go through the wide kernels.
+  struct WideSegment {
+    const Expert* expert;
+    int64_t first, rows;  ///< slots
+    WideRows in, hidden;  ///< [rows, dim], [rows, ffn]
   };
 
   /// Runs body(thread, threads) on the team, or on the calling thread when there is too little to
@@ -114,6 +137,18 @@ class CpuBackend final : public Backend {
   int64_t multiply_dense(const CpuWeight& w, int64_t begin, int64_t end, const Operand& x, float* y,
                          int64_t y_stride);
 
+  bool takes_wide(const Weight& w, int64_t rows) const;
+  void quantize_wide_row(const float* x, int64_t cols, int64_t row, const WideRows& out);
+  void multiply_wide(const Weight& w, int64_t begin, int64_t end, const WideRows& x, int64_t rows,
+                     float* y, int64_t y_stride);
+  /// Those of the projections that the wide kernels take.
+  void matmul_wide(const CpuActivation& x, int64_t first, int64_t rows,
+                   std::span<const Projection> projections);
+  void hidden_group(const WideSegment& segment, int64_t group, int thread);
+  /// False: the wide kernels do not take it.
+  bool add_wide_segment(const Expert& expert, int64_t first, int64_t rows);
+  void run_wide_segments(const CpuActivation& x);
+
   void prepare_rotation(int64_t rows, int64_t half, double theta, int64_t position);
   void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
                    CpuKvCache& cache, int64_t layer, int64_t position);
@@ -123,6 +158,8 @@ class CpuBackend final : public Backend {
   void route(const CpuActivation& x, int64_t rows, const CpuWeight& router, int64_t top_k);
   void sort_slots(int64_t experts);
   void run_experts(const CpuActivation& x, std::span<const Expert> experts, CpuActivation& out);
+  void run_waves(const CpuActivation& x, std::span<const Expert> experts, int64_t begin,
+                 int64_t end);
   void run_wave(const CpuActivation& x, std::span<const Expert> experts, int64_t first,
                 int64_t rows);
   void quantize_for(std::span<const Segment> segments, WeightPtr Expert::*matrix, const Operand& x,
@@ -141,6 +178,8 @@ class CpuBackend final : public Backend {
   DenseMatmul dense_;
 
   Q8Scratch q8_;                    // inputs of a product
+  WideScratch wide_in_, wide_out_;  // inputs of products with many rows: [.., cols], [.., ffn]
+  PageArray<float> wide_hidden_;    // [threads, 2, kWideHiddenRows, kWideCols] w1 x, w3 x
   PageArray<float> gathered_;       // [kWave, dim] inputs of the experts, sorted by expert
   PageArray<float> hidden_;         // [kWave, ffn] silu(w1 x) * (w3 x)
   PageArray<float> up_;             // [kWave, block] w3 x of a few panels, for each thread
@@ -158,6 +197,7 @@ class CpuBackend final : public Backend {
   std::vector<int32_t> slot_expert_;
   std::vector<int64_t> expert_first_;  // [experts + 1]
   std::vector<Segment> segments_;
+  std::vector<WideSegment> wide_segments_;
 };
 
 }  // namespace octavo
