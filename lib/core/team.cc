@@ -1,5 +1,9 @@
 #include "core/team.h"
 
+#include <algorithm>
+
+#include "core/parallel.h"
+
 namespace octavo {
 namespace {
 
@@ -25,7 +29,7 @@ void wait_while(const std::atomic<uint32_t>& value, uint32_t old) {
 
 }  // namespace
 
-Team::Team(int threads) {
+Team::Team(int threads) : shares_(static_cast<size_t>(std::max(threads, 1))) {
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -34,6 +38,30 @@ Team::~Team() {
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+}
+
+void Team::deal(int64_t count) {
+  for (int i = 0; i < size(); ++i) {
+    const auto [begin, end] = share(count, i, size());
+    shares_[static_cast<size_t>(i)].left.store(
+        static_cast<uint64_t>(begin) | static_cast<uint64_t>(end) << 32, std::memory_order_relaxed);
+  }
+}
+
+Team::Range Team::Share::take(int64_t step, bool front) {
+  uint64_t seen = left.load(std::memory_order_relaxed);
+  for (;;) {
+    const auto begin = static_cast<int64_t>(seen & 0xFFFFFFFF);
+    const auto end = static_cast<int64_t>(seen >> 32);
+    if (begin >= end) return {0, 0};
+    const int64_t count = std::min(step, end - begin);
+    const Range taken = front ? Range{begin, begin + count} : Range{end - count, end};
+    const auto first = static_cast<uint64_t>(front ? taken.end : begin);
+    const auto last = static_cast<uint64_t>(front ? end : taken.begin);
+    if (left.compare_exchange_weak(seen, first | last << 32, std::memory_order_relaxed)) {
+      return taken;
+    }
+  }
 }
 
 void Team::run_erased(Call call, void* context) {

@@ -31,7 +31,36 @@ class Team {
     run_erased(call, &body);
   }
 
+  /// Runs body(begin, end, thread) over items [0, count), at most `step` at a time, and waits. Each
+  /// thread goes through a share of its own from front to back, so that it reads memory in order;
+  /// who is done takes from the back of another's, so that a processor which is busy with something
+  /// else holds nobody up. The body must not throw.
+  template <class Body>
+  void run_shares(int64_t count, int64_t step, Body&& body) {
+    deal(count);
+    run([&](int thread, int threads) {
+      for (int i = 0; i < threads; ++i) {
+        Share& share = shares_[static_cast<size_t>((thread + i) % threads)];
+        const bool own = i == 0;
+        for (Range r = share.take(step, own); r.begin < r.end; r = share.take(step, own)) {
+          body(r.begin, r.end, thread);
+        }
+      }
+    });
+  }
+
  private:
+  struct Range {
+    int64_t begin, end;
+  };
+  /// Items that are left of a thread's share: the first in the low half, the end in the high one.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> left = 0;
+    /// Up to `step` items from the front or the back; an empty range when none is left.
+    Range take(int64_t step, bool front);
+  };
+  void deal(int64_t count);
+
   using Call = void (*)(void* context, int thread, int threads);
   void run_erased(Call call, void* context);
   void work(int thread);
@@ -41,23 +70,8 @@ class Team {
   std::atomic<uint32_t> round_ = 0;  ///< grows with each run
   std::atomic<uint32_t> busy_ = 0;   ///< workers that have not finished the round
   std::atomic<bool> stop_ = false;
+  std::vector<Share> shares_;  ///< one a thread
   std::vector<std::thread> workers_;
-};
-
-/// Pieces of work [0, count) that the threads of a team take one by one.
-class Pieces {
- public:
-  explicit Pieces(int64_t count) : count_(count) {}
-
-  /// Runs body(piece) until no piece is left.
-  template <class Body>
-  void take_all(Body&& body) {
-    for (int64_t piece = next_++; piece < count_; piece = next_++) body(piece);
-  }
-
- private:
-  const int64_t count_;
-  std::atomic<int64_t> next_ = 0;
 };
 
 }  // namespace octavo

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "core/parallel.h"
@@ -25,6 +27,35 @@ TEST(TeamTest, EveryThreadRunsOnceARound) {
       for (const int n : runs) ASSERT_EQ(n, round);
     }
   }
+}
+
+TEST(TeamTest, SharesCoverEveryItemOnce) {
+  for (const int threads : {1, 2, 3, 5}) {
+    Team team(threads);
+    for (const int64_t count : {0, 1, 2, 7, 100, 1001}) {
+      for (const int64_t step : {1, 3, 64, 5000}) {
+        std::vector<std::atomic<int>> taken(static_cast<size_t>(count));
+        team.run_shares(count, step, [&](int64_t begin, int64_t end, int thread) {
+          EXPECT_TRUE(begin < end && end - begin <= step && thread < threads);
+          for (int64_t i = begin; i < end; ++i) ++taken[static_cast<size_t>(i)];
+        });
+        for (const auto& times : taken) ASSERT_EQ(times, 1);
+      }
+    }
+  }
+}
+
+// One thread never gets to its share: the others do it.
+TEST(TeamTest, WhoIsDoneTakesFromTheOthers) {
+  Team team(3);
+  std::atomic<int64_t> done = 0;
+  team.run_shares(300, 1, [&](int64_t, int64_t, int thread) {
+    if (thread == 1) {
+      while (done < 299) std::this_thread::yield();
+    }
+    ++done;
+  });
+  EXPECT_EQ(done, 300);
 }
 
 TEST(TeamTest, WhatOneRoundWroteTheNextReads) {

@@ -120,6 +120,11 @@ void CpuBackend::multiply(const CpuWeight& w, int64_t begin, int64_t end, const 
   }
 }
 
+int64_t CpuBackend::panels_at_a_time(const CpuWeight& w) {
+  constexpr int64_t kBytes = int64_t{128} << 10;
+  return std::max<int64_t>(1, kBytes / packed_panel_bytes(w.view().format, w.cols()));
+}
+
 int64_t CpuBackend::multiply_dense(const CpuWeight& w, int64_t begin, int64_t end, const Operand& x,
                                    float* y, int64_t y_stride) {
   if (takes_q8(w) || x.rows < DenseMatmul::kLeastRows) return 0;
@@ -155,8 +160,9 @@ void CpuBackend::matmul(const Activation& x, int64_t first, int64_t rows,
     done[i] = multiply_dense(w, 0, packed_panels(w.rows()), operand,
                              cpu(*projections[i].out).row(0), w.rows());
   }
-  run(rows * panels * kPanelRows * in.cols() / kProductWork, [&](int thread, int count) {
-    auto [begin, end] = share(panels, thread, count);
+  const int64_t work = rows * panels * kPanelRows * in.cols() / kProductWork;
+  const int64_t at_a_time = panels_at_a_time(cpu(*projections[0].weight));
+  run_shares(work, panels, at_a_time, [&](int64_t begin, int64_t end, int) {
     for (size_t i = 0; i < projections.size(); ++i) {
       const CpuWeight& w = cpu(*projections[i].weight);
       if (takes_wide(w, rows)) continue;

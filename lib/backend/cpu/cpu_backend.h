@@ -89,8 +89,8 @@ class CpuBackend final : public Backend {
  private:
   /// Rows that go through the experts together; bounds the scratch of the widest layer.
   static constexpr int64_t kWave = 512;
-  /// Panels that a thread takes through w1, w3 and SwiGLU at a time, and the dense library at a
-  /// time.
+  /// Most panels that a thread takes through w1, w3 and SwiGLU at a time, and the dense library at
+  /// a time.
   static constexpr int64_t kThreadBlock = 8, kDenseBlock = 64;
   static constexpr size_t kMostProjections = 3;
   /// Fewer rows are not worth unpacking the weights for.
@@ -119,6 +119,18 @@ class CpuBackend final : public Backend {
       body(0, 1);
     } else {
       team_.run(body);
+    }
+  }
+  /// Panels of a matrix that a thread takes at a time: enough to read on in one run, few enough to
+  /// share the rest.
+  static int64_t panels_at_a_time(const CpuWeight& w);
+  /// Runs body(begin, end, thread) over `count` items, `step` at a time, as run() would.
+  template <class Body>
+  void run_shares(int64_t work, int64_t count, int64_t step, Body&& body) {
+    if (work < kWorthThreads) {
+      body(0, count, 0);
+    } else {
+      team_.run_shares(count, step, body);
     }
   }
   /// Runs body(row) for each row of `cols` values.
@@ -164,7 +176,20 @@ class CpuBackend final : public Backend {
                 int64_t rows);
   void quantize_for(std::span<const Segment> segments, WeightPtr Expert::*matrix, const Operand& x,
                     int64_t cols);
-  void hidden_share(const Segment& segment, const Operand& x, int thread, int threads);
+  void hidden_panels(const Segment& segment, const Operand& x, int64_t begin, int64_t end,
+                     int thread);
+  /// The rows of each segment that the dense library left, through panels [begin, end) of all
+  /// segments' matrices of `panels` panels: body(segment, first, last).
+  template <class Body>
+  void for_segments(int64_t panels, int64_t begin, int64_t end, Body&& body) const {
+    for (size_t i = begin / panels; begin < end; ++i) {
+      const int64_t before = static_cast<int64_t>(i) * panels;
+      const int64_t last = std::min(end, before + panels);
+      const Segment rest = segments_[i].after(dense_rows_[i]);
+      if (rest.rows > 0) body(rest, begin - before, last - before);
+      begin = last;
+    }
+  }
   int64_t hidden_dense(const Segment& segment, const Operand& x);
 
   /// Below this many values a second thread costs more than it gives.

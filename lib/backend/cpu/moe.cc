@@ -72,12 +72,12 @@ void CpuBackend::sort_slots(int64_t experts) {
   }
 }
 
-// silu(w1 x) * (w3 x) for one thread's panels of one expert, a few panels at a time so that w3's
-// part stays near.
-void CpuBackend::hidden_share(const Segment& segment, const Operand& x, int thread, int threads) {
+// silu(w1 x) * (w3 x) for some panels of one expert, a few panels at a time so that w3's part stays
+// near.
+void CpuBackend::hidden_panels(const Segment& segment, const Operand& x, int64_t begin, int64_t end,
+                               int thread) {
   const CpuWeight &w1 = cpu(segment.expert->w1), &w3 = cpu(segment.expert->w3);
   const int64_t ffn = w1.rows();
-  const auto [begin, end] = share(packed_panels(ffn), thread, threads);
   float* hidden = hidden_.data() + segment.first * ffn;
   const int64_t width = kThreadBlock * kPanelRows;
   float* up = up_.data() + thread * kWave * width;
@@ -131,11 +131,14 @@ void CpuBackend::run_wave(const CpuActivation& x, std::span<const Expert> expert
   for (size_t i = 0; i < segments_.size(); ++i) {
     dense_rows_[i] = hidden_dense(segments_[i], in.slice(segments_[i].first, segments_[i].rows));
   }
-  run(rows * dim * ffn / kProductWork, [&](int thread, int threads) {
-    for (size_t i = 0; i < segments_.size(); ++i) {
-      const Segment rest = segments_[i].after(dense_rows_[i]);
-      if (rest.rows > 0) hidden_share(rest, in.slice(rest.first, rest.rows), thread, threads);
-    }
+  const int64_t work = rows * dim * ffn / kProductWork;
+  const auto segments = static_cast<int64_t>(segments_.size());
+  const int64_t ffn_panels = packed_panels(ffn);
+  const int64_t step = std::min(kThreadBlock, panels_at_a_time(cpu(experts[0].w1)));
+  run_shares(work, segments * ffn_panels, step, [&](int64_t begin, int64_t end, int thread) {
+    for_segments(ffn_panels, begin, end, [&](const Segment& s, int64_t b, int64_t e) {
+      hidden_panels(s, in.slice(s.first, s.rows), b, e, thread);
+    });
   });
 
   Operand hidden = {hidden_.data(), ffn, q8_.rows(ffn), rows};
@@ -147,15 +150,14 @@ void CpuBackend::run_wave(const CpuActivation& x, std::span<const Expert> expert
     dense_rows_[i] = multiply_dense(w2, 0, packed_panels(dim), hidden.slice(s.first, s.rows),
                                     down + s.first * dim, dim);
   }
-  run(rows * dim * ffn / kProductWork, [&](int thread, int threads) {
-    const auto [begin, end] = share(packed_panels(dim), thread, threads);
-    for (size_t i = 0; i < segments_.size(); ++i) {
-      const Segment rest = segments_[i].after(dense_rows_[i]);
-      if (rest.rows == 0) continue;
-      multiply(cpu(rest.expert->w2), begin, end, hidden.slice(rest.first, rest.rows),
-               down + rest.first * dim, dim);
-    }
-  });
+  const int64_t panels = packed_panels(dim);
+  run_shares(work, segments * panels, panels_at_a_time(cpu(experts[0].w2)),
+             [&](int64_t begin, int64_t end, int) {
+               for_segments(panels, begin, end, [&](const Segment& s, int64_t b, int64_t e) {
+                 multiply(cpu(s.expert->w2), b, e, hidden.slice(s.first, s.rows),
+                          down + s.first * dim, dim);
+               });
+             });
 }
 
 // Quantizes the rows of x that go through a quantized matrix.

@@ -1,6 +1,4 @@
-// Products of many rows with 4-bit weights (simd/wide.h). Threads take pieces of work one by one,
-// so that a processor which is busy with something else holds nobody up; who computes a piece does
-// not change it.
+// Products of many rows with 4-bit weights (simd/wide.h), in pieces that threads take one by one.
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
@@ -53,19 +51,16 @@ void CpuBackend::matmul_wide(const CpuActivation& x, int64_t first, int64_t rows
   const WideRows in = wide_in_.rows(0, wide_blocks(rows), x.cols());
   for_rows(rows, x.cols(),
            [&](int64_t r) { quantize_wide_row(x.row(first + r), x.cols(), r, in); });
-  Pieces pieces(count);
-  team_.run([&](int, int) {
-    pieces.take_all([&](int64_t piece) {
-      for (const Projection& p : projections) {
-        if (!takes_wide(*p.weight, rows)) continue;
-        if (piece < pieces_of(p)) {
-          const int64_t panel = piece * kWidePiece, panels = packed_panels(p.weight->rows());
-          return multiply_wide(*p.weight, panel, std::min(panel + kWidePiece, panels), in, rows,
-                               static_cast<CpuActivation*>(p.out)->row(0), p.weight->rows());
-        }
-        piece -= pieces_of(p);
+  team_.run_shares(count, 1, [&](int64_t piece, int64_t, int) {
+    for (const Projection& p : projections) {
+      if (!takes_wide(*p.weight, rows)) continue;
+      if (piece < pieces_of(p)) {
+        const int64_t panel = piece * kWidePiece, panels = packed_panels(p.weight->rows());
+        return multiply_wide(*p.weight, panel, std::min(panel + kWidePiece, panels), in, rows,
+                             static_cast<CpuActivation*>(p.out)->row(0), p.weight->rows());
       }
-    });
+      piece -= pieces_of(p);
+    }
   });
 }
 
@@ -114,21 +109,15 @@ void CpuBackend::run_wide_segments(const CpuActivation& x) {
     }
   });
   const int64_t groups = wide_groups(ffn);
-  Pieces hidden(segments * groups);
-  team_.run([&](int thread, int) {
-    hidden.take_all([&](int64_t piece) {
-      hidden_group(wide_segments_[piece / groups], piece % groups, thread);
-    });
+  team_.run_shares(segments * groups, 1, [&](int64_t piece, int64_t, int thread) {
+    hidden_group(wide_segments_[piece / groups], piece % groups, thread);
   });
   const int64_t panels = packed_panels(dim), per_segment = (panels + kWidePiece - 1) / kWidePiece;
-  Pieces down(segments * per_segment);
-  team_.run([&](int, int) {
-    down.take_all([&](int64_t piece) {
-      const WideSegment& s = wide_segments_[piece / per_segment];
-      const int64_t panel = piece % per_segment * kWidePiece;
-      multiply_wide(*s.expert->w2, panel, std::min(panel + kWidePiece, panels), s.hidden, s.rows,
-                    down_.data() + s.first * dim, dim);
-    });
+  team_.run_shares(segments * per_segment, 1, [&](int64_t piece, int64_t, int) {
+    const WideSegment& s = wide_segments_[piece / per_segment];
+    const int64_t panel = piece % per_segment * kWidePiece;
+    multiply_wide(*s.expert->w2, panel, std::min(panel + kWidePiece, panels), s.hidden, s.rows,
+                  down_.data() + s.first * dim, dim);
   });
 }
 
