@@ -26,6 +26,11 @@
 #define HWY_TARGET_STR OCTAVO_VNNI_TARGET_STR
 #endif
 
+// 1 in dot_product_kernels.cc: AVX-VNNI goes with AVX2, sdot with NEON.
+#ifndef OCTAVO_DOT_PRODUCT
+#define OCTAVO_DOT_PRODUCT 0
+#endif
+
 #undef OCTAVO_VECTOR_TARGET
 #define OCTAVO_VECTOR_TARGET (HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR)
 

@@ -22,7 +22,8 @@ using VI8 = hn::Vec<DI8>;
 /// q8_0 bytes carry an offset of 128. Where the instruction set multiplies unsigned by signed bytes
 /// without saturation they are used as they are and the offset is taken off by the sum of the
 /// activations.
-constexpr bool kUnsignedBytes = HWY_TARGET == HWY_AVX3_DL;
+constexpr bool kUnsignedBytes =
+    HWY_TARGET == HWY_AVX3_DL || (HWY_TARGET == HWY_AVX2 && OCTAVO_DOT_PRODUCT);
 
 /// acc + w * x for weights 0..15 (nibbles), or for any unsigned bytes where kUnsignedBytes.
 HWY_INLINE VI dot_unsigned(VI acc, VU8 w, VI8 x) {
@@ -33,12 +34,17 @@ HWY_INLINE VI dot_unsigned(VI acc, VU8 w, VI8 x) {
 #elif HWY_TARGET == HWY_AVX3
   const __m512i pairs = _mm512_maddubs_epi16(w.raw, x.raw);
   return hn::Add(acc, VI{_mm512_madd_epi16(pairs, _mm512_set1_epi16(1))});
+#elif HWY_TARGET == HWY_AVX2 && OCTAVO_DOT_PRODUCT
+  asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.raw) : "x"(w.raw), "x"(x.raw));
+  return acc;
 #elif HWY_TARGET == HWY_AVX2
   const __m256i pairs = _mm256_maddubs_epi16(w.raw, x.raw);
   return hn::Add(acc, VI{_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
 #elif HWY_ARCH_X86
   const __m128i pairs = _mm_maddubs_epi16(w.raw, x.raw);
   return hn::Add(acc, VI{_mm_madd_epi16(pairs, _mm_set1_epi16(1))});
+#elif OCTAVO_DOT_PRODUCT
+  return VI{vdotq_s32(acc.raw, vreinterpretq_s8_u8(w.raw), x.raw)};
 #else
   const int8x16_t signed_w = vreinterpretq_s8_u8(w.raw);
   const int16x8_t low = vmull_s8(vget_low_s8(signed_w), vget_low_s8(x.raw));

@@ -2,6 +2,7 @@
 #include "simd/kernels.h"
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "simd/vector_tables.h"
@@ -9,10 +10,14 @@
 namespace octavo {
 namespace {
 
-// OCTAVO_ISA=avx512 takes AVX-512 with VNNI where the machine has it.
+constexpr std::string_view kPlain = "-plain";
+
+// OCTAVO_ISA=avx512 takes the best of avx512-vnni and avx512 that the machine has,
+// OCTAVO_ISA=avx512-plain the one without.
 bool matches(std::string_view wanted, std::string_view table) {
-  if (wanted == "avx512") return table == "avx512-vnni" || table == "avx512";
-  return wanted == table;
+  if (wanted == table) return true;
+  if (wanted.ends_with(kPlain)) return wanted.substr(0, wanted.size() - kPlain.size()) == table;
+  return table.starts_with(wanted) && table.substr(wanted.size()).starts_with('-');
 }
 
 const Kernels& choose() {
@@ -37,6 +42,11 @@ const Kernels* find_kernels(std::string_view isa) {
     if (matches(isa, table->name)) return table;
   }
   return nullptr;
+}
+
+std::string isa_name(const Kernels& table) {
+  const std::string name = table.name;
+  return find_kernels(name) == &table ? name : name + std::string(kPlain);
 }
 
 const Kernels& kernels() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,7 +47,7 @@ struct MachineWork {
 };
 
 struct Kernels {
-  const char* name;  ///< "AVX3_DL", "AVX2", ..., "scalar"
+  const char* name;  ///< "avx512-vnni", "avx512", ..., "scalar"
 
   /// y[r, 16 * p + i] = sum_k w[16 * p + i, k] * x[r, k] for panels p in [begin, end). f32, f16,
   /// bf16 weights. x [rows, x_stride]; y [rows, y_stride]; columns of y past `out_rows` are not
@@ -97,9 +98,11 @@ struct Kernels {
 
 /// The best this machine can run, or the one that OCTAVO_ISA names (read once).
 const Kernels& kernels();
-/// The table of that name ("avx512" takes the one with VNNI where there is one); null: not on this
-/// machine.
+/// The table of that name; null: not on this machine. "avx512", "avx2" and "neon" take the one with
+/// dot-product instructions where there is one, "avx512-plain" and so on the one without.
 const Kernels* find_kernels(std::string_view isa);
+/// The name that find_kernels() takes for this very table.
+std::string isa_name(const Kernels& table);
 /// Every table this machine can run, best first, the scalar twin last.
 const std::vector<const Kernels*>& all_kernels();
 /// The plainly right twin.

@@ -165,7 +165,7 @@ inline void quantize_wide(const float* x, int64_t cols, int64_t group, int64_t r
 }
 
 /// Without such an instruction, bytes are multiplied as fast in blocks of 32.
-constexpr bool kHasWide = kUnsignedBytes;
+constexpr bool kHasWide = kUnsignedBytes || (HWY_ARCH_ARM && OCTAVO_DOT_PRODUCT);
 
 #endif  // OCTAVO_VECTOR_TARGET
 }  // namespace HWY_NAMESPACE

@@ -7,20 +7,21 @@
 
 namespace octavo {
 
-constexpr const char* target_name(int64_t target) {
+/// `dot_product`: with the instructions of dot_product_kernels.cc.
+constexpr const char* target_name(int64_t target, bool dot_product) {
   switch (target) {
     case HWY_AVX3_DL:
       return "avx512-vnni";
     case HWY_AVX3:
       return "avx512";
     case HWY_AVX2:
-      return "avx2";
+      return dot_product ? "avx2-vnni" : "avx2";
     case HWY_SSE4:
       return "sse4";
     case HWY_SSSE3:
       return "ssse3";
     case HWY_NEON:
-      return "neon";
+      return dot_product ? "neon-dotprod" : "neon";
     default:
       return "emulated";
   }

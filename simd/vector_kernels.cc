@@ -6,44 +6,8 @@
 #include "hwy/foreach_target.h"  // NOLINT: includes this file again for each target
 // Highway's own headers come after foreach_target.
 #include "hwy/highway.h"
-#include "simd/attention-inl.h"
-#include "simd/machine-inl.h"
-#include "simd/matmul_float-inl.h"
-#include "simd/matmul_q8-inl.h"
-#include "simd/matmul_wide-inl.h"
-#include "simd/row_ops-inl.h"
-#include "simd/target_name.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace octavo {
-namespace HWY_NAMESPACE {
-
-const Kernels* table() {
-#if OCTAVO_VECTOR_TARGET
-  static constexpr Kernels kTable = {.name = target_name(HWY_TARGET),
-                                     .matmul_float = matmul_float,
-                                     .matmul_q8 = matmul_q8,
-                                     .quantize_q8 = quantize_q8,
-                                     .matmul_wide = kHasWide ? matmul_wide : nullptr,
-                                     .quantize_wide = kHasWide ? quantize_wide : nullptr,
-                                     .rmsnorm = rmsnorm,
-                                     .swiglu = swiglu,
-                                     .axpy = axpy,
-                                     .rope = rope,
-                                     .to_cache = to_cache,
-                                     .attend = attend,
-                                     .read_memory = read_memory,
-                                     .spin_float = spin_float,
-                                     .spin_int8 = spin_int8};
-  return &kTable;
-#else
-  return nullptr;  // the emulated baseline: the scalar twin serves there
-#endif
-}
-
-}  // namespace HWY_NAMESPACE
-}  // namespace octavo
-HWY_AFTER_NAMESPACE();
+#include "simd/cpu_features.h"
+#include "simd/kernel_table-inl.h"
 
 #if HWY_ONCE
 namespace octavo {
@@ -58,10 +22,12 @@ std::vector<const Kernels*> vector_tables() {
 #if HWY_ARCH_X86
     {HWY_AVX3_DL, HWY_CHOOSE_AVX3_DL(table)},
     {HWY_AVX3, HWY_CHOOSE_AVX3(table)},
+    {HWY_AVX2, cpu_features().avx_vnni ? dot_product_table : nullptr},
     {HWY_AVX2, HWY_CHOOSE_AVX2(table)},
     {HWY_SSE4, HWY_CHOOSE_SSE4(table)},
     {HWY_SSSE3, HWY_CHOOSE_SSSE3(table)},
 #elif HWY_ARCH_ARM
+    {HWY_NEON, cpu_features().neon_dotprod ? dot_product_table : nullptr},
     {HWY_NEON, HWY_CHOOSE_NEON(table)},
 #endif
   };

@@ -29,7 +29,7 @@ std::shared_ptr<Device> make_cpu_device() {
   const char* wanted = std::getenv("OCTAVO_ISA");
   if (wanted != nullptr && find_kernels(wanted) == nullptr) {
     std::string names;
-    for (const Kernels* table : all_kernels()) names += fmt::format(" {}", table->name);
+    for (const Kernels* table : all_kernels()) names += fmt::format(" {}", isa_name(*table));
     fail(ErrorCode::kUnsupported, "OCTAVO_ISA is '{}', but this machine has{}", wanted, names);
   }
   return std::make_shared<CpuDevice>();

@@ -1,0 +1,14 @@
+// What this machine has beyond the targets that Highway detects itself.
+#pragma once
+
+namespace octavo {
+
+struct CpuFeatures {
+  bool avx_vnni = false;      ///< vpdpbusd on 256 bits without AVX-512
+  bool neon_dotprod = false;  ///< sdot and udot
+};
+
+/// Asks the processor once.
+const CpuFeatures& cpu_features();
+
+}  // namespace octavo
