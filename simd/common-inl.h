@@ -50,7 +50,7 @@ using VI = hn::Vec<DI>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
 constexpr int kVectors = kPanelRows / kLanes;
 /// Rows of activations that share one pass over the weights: as many as the registers hold.
-constexpr int kRowBlock = kVectors == 1 ? 8 : kVectors == 2 ? 4 : 2;
+constexpr int kRowBlock = kVectors == 1 ? 8 : kVectors == 2 || HWY_ARCH_ARM_A64 ? 4 : 2;
 /// How far ahead the weights are fetched.
 constexpr int kPrefetchBytes = 4096;
 

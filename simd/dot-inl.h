@@ -75,6 +75,36 @@ HWY_INLINE VI8 broadcast4(const int8_t* x) {
   return hn::BitCast(DI8(), hn::Set(DI(), group));
 }
 
+/// The activations of 16 consecutive columns, which are four groups of 4. NEON's dot product takes
+/// a group out of a register; elsewhere each is broadcast from memory.
+#if HWY_ARCH_ARM && OCTAVO_DOT_PRODUCT
+using Columns16 = int8x16_t;
+HWY_INLINE Columns16 load_columns(const int8_t* x) { return vld1q_s8(x); }
+#else
+using Columns16 = const int8_t*;
+HWY_INLINE Columns16 load_columns(const int8_t* x) { return x; }
+#endif
+
+/// dot_unsigned() with group kGroup of x.
+template <int kGroup>
+HWY_INLINE VI dot_unsigned_group(VI acc, VU8 w, Columns16 x) {
+#if HWY_ARCH_ARM && OCTAVO_DOT_PRODUCT
+  return VI{vdotq_laneq_s32(acc.raw, vreinterpretq_s8_u8(w.raw), x, kGroup)};
+#else
+  return dot_unsigned(acc, w, broadcast4(x + 4 * kGroup));
+#endif
+}
+
+/// dot_signed() with group kGroup of x.
+template <int kGroup>
+HWY_INLINE VI dot_signed_group(VI acc, VI8 w, Columns16 x) {
+#if HWY_ARCH_ARM && OCTAVO_DOT_PRODUCT
+  return VI{vdotq_laneq_s32(acc.raw, w.raw, x, kGroup)};
+#else
+  return dot_signed(acc, w, broadcast4(x + 4 * kGroup));
+#endif
+}
+
 #endif  // OCTAVO_VECTOR_TARGET
 }  // namespace HWY_NAMESPACE
 }  // namespace octavo

@@ -32,20 +32,31 @@ struct Q8Cursor {
   }
 };
 
+/// Adds group kGroup of each row's activations times a line's low nibbles, or its high ones.
+template <bool kHigh, int kGroup, int kRows>
+HWY_INLINE void nibble_line(const uint8_t* line, const Columns16 (&x)[kRows], VI (&dot)[kRows]) {
+  VI bytes = hn::BitCast(DI(), hn::LoadU(DU8(), line + 64 * kGroup));
+  if constexpr (kHigh) bytes = hn::ShiftRight<4>(bytes);
+  const VU8 w = hn::BitCast(DU8(), hn::And(bytes, hn::Set(DI(), 0x0F0F0F0F)));
+  for (int r = 0; r < kRows; ++r) dot[r] = dot_unsigned_group<kGroup>(dot[r], w, x[r]);
+}
+
 /// Dot products of 32 columns of nibbles, added to `dot`: the low nibbles of 8 lines, or the high
 /// ones.
 template <bool kHigh, int kRows>
 HWY_INLINE void nibble_dots(const std::byte* lines, int v, const Q8Cursor<kRows>& x, int64_t k,
                             VI (&dot)[kRows]) {
   const auto* line = reinterpret_cast<const uint8_t*>(lines) + 4 * v * kLanes;
-  for (int g = 0; g < 8; ++g, line += 64) {
-    if (!kHigh && v == 0 && kRows < kRowBlock) hwy::Prefetch(line + kPrefetchBytes);
-    VI bytes = hn::BitCast(DI(), hn::LoadU(DU8(), line));
-    if constexpr (kHigh) bytes = hn::ShiftRight<4>(bytes);
-    const VU8 w = hn::BitCast(DU8(), hn::And(bytes, hn::Set(DI(), 0x0F0F0F0F)));
-    for (int r = 0; r < kRows; ++r) {
-      dot[r] = dot_unsigned(dot[r], w, broadcast4(x.q[r] + k + 4 * g));
+  for (int c = 0; c < 32; c += 16, line += 256) {
+    if (!kHigh && v == 0 && kRows < kRowBlock) {
+      for (int g = 0; g < 4; ++g) hwy::Prefetch(line + 64 * g + kPrefetchBytes);
     }
+    Columns16 columns[kRows];
+    for (int r = 0; r < kRows; ++r) columns[r] = load_columns(x.q[r] + k + c);
+    nibble_line<kHigh, 0>(line, columns, dot);
+    nibble_line<kHigh, 1>(line, columns, dot);
+    nibble_line<kHigh, 2>(line, columns, dot);
+    nibble_line<kHigh, 3>(line, columns, dot);
   }
 }
 
@@ -75,36 +86,50 @@ HWY_INLINE void q4_0_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64
   }
 }
 
+/// Adds group kGroup of each row's activations times a line of q8_0 bytes.
+template <int kGroup, int kRows>
+HWY_INLINE void byte_line(const uint8_t* line, const Columns16 (&x)[kRows], VI (&dot)[kRows]) {
+  const VU8 bytes = hn::LoadU(DU8(), line + 64 * kGroup);
+  if constexpr (kUnsignedBytes) {
+    for (int r = 0; r < kRows; ++r) dot[r] = dot_unsigned_group<kGroup>(dot[r], bytes, x[r]);
+  } else {
+    const VI8 w = hn::BitCast(DI8(), hn::Xor(bytes, hn::Set(DU8(), tile::kQ8Offset)));
+    for (int r = 0; r < kRows; ++r) dot[r] = dot_signed_group<kGroup>(dot[r], w, x[r]);
+  }
+}
+
+/// 32 columns of one vector of rows.
+template <int kRows>
+HWY_INLINE void q8_0_block(const std::byte* tile, int b, int v, const Q8Cursor<kRows>& x, int64_t k,
+                           VF (&sum)[kRows][kVectors]) {
+  VI dot[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    dot[r] = kUnsignedBytes ? hn::Set(DI(), -tile::kQ8Offset * x.sum[r][k / 32]) : hn::Zero(DI());
+  }
+  const auto* line =
+      reinterpret_cast<const uint8_t*>(tile) + tile::kBlockQuants + 512 * b + 4 * v * kLanes;
+  for (int c = 0; c < 32; c += 16, line += 256) {
+    if (v == 0 && kRows < kRowBlock) {
+      for (int g = 0; g < 4; ++g) hwy::Prefetch(line + 64 * g + kPrefetchBytes);
+    }
+    Columns16 columns[kRows];
+    for (int r = 0; r < kRows; ++r) columns[r] = load_columns(x.q[r] + k + c);
+    byte_line<0>(line, columns, dot);
+    byte_line<1>(line, columns, dot);
+    byte_line<2>(line, columns, dot);
+    byte_line<3>(line, columns, dot);
+  }
+  const VF scale = load_f16(tile + tile::scale_at(v * kLanes, b));
+  for (int r = 0; r < kRows; ++r) {
+    sum[r][v] = add_block(dot[r], scale, x.scale[r][k / 32], sum[r][v]);
+  }
+}
+
 template <int kRows>
 HWY_INLINE void q8_0_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64_t k,
                           VF (&sum)[kRows][kVectors]) {
   for (int b = 0; b < 2; ++b) {
-    for (int v = 0; v < kVectors; ++v) {
-      VI dot[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        dot[r] = kUnsignedBytes ? hn::Set(DI(), -tile::kQ8Offset * x.sum[r][k / 32 + b])
-                                : hn::Zero(DI());
-      }
-      const auto* line =
-          reinterpret_cast<const uint8_t*>(tile) + tile::kBlockQuants + 512 * b + 4 * v * kLanes;
-      for (int g = 0; g < 8; ++g, line += 64) {
-        if (v == 0 && kRows < kRowBlock) hwy::Prefetch(line + kPrefetchBytes);
-        const VU8 bytes = hn::LoadU(DU8(), line);
-        for (int r = 0; r < kRows; ++r) {
-          const VI8 xs = broadcast4(x.q[r] + k + 32 * b + 4 * g);
-          if constexpr (kUnsignedBytes) {
-            dot[r] = dot_unsigned(dot[r], bytes, xs);
-          } else {
-            const VU8 flipped = hn::Xor(bytes, hn::Set(DU8(), tile::kQ8Offset));
-            dot[r] = dot_signed(dot[r], hn::BitCast(DI8(), flipped), xs);
-          }
-        }
-      }
-      const VF scale = load_f16(tile + tile::scale_at(v * kLanes, b));
-      for (int r = 0; r < kRows; ++r) {
-        sum[r][v] = add_block(dot[r], scale, x.scale[r][k / 32 + b], sum[r][v]);
-      }
-    }
+    for (int v = 0; v < kVectors; ++v) q8_0_block(tile, b, v, x, k + 32 * b, sum);
   }
 }
 
