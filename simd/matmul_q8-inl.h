@@ -48,9 +48,6 @@ HWY_INLINE void nibble_dots(const std::byte* lines, int v, const Q8Cursor<kRows>
                             VI (&dot)[kRows]) {
   const auto* line = reinterpret_cast<const uint8_t*>(lines) + 4 * v * kLanes;
   for (int c = 0; c < 32; c += 16, line += 256) {
-    if (!kHigh && v == 0 && kRows < kRowBlock) {
-      for (int g = 0; g < 4; ++g) hwy::Prefetch(line + 64 * g + kPrefetchBytes);
-    }
     Columns16 columns[kRows];
     for (int r = 0; r < kRows; ++r) columns[r] = load_columns(x.q[r] + k + c);
     nibble_line<kHigh, 0>(line, columns, dot);
@@ -109,9 +106,6 @@ HWY_INLINE void q8_0_block(const std::byte* tile, int b, int v, const Q8Cursor<k
   const auto* line =
       reinterpret_cast<const uint8_t*>(tile) + tile::kBlockQuants + 512 * b + 4 * v * kLanes;
   for (int c = 0; c < 32; c += 16, line += 256) {
-    if (v == 0 && kRows < kRowBlock) {
-      for (int g = 0; g < 4; ++g) hwy::Prefetch(line + 64 * g + kPrefetchBytes);
-    }
     Columns16 columns[kRows];
     for (int r = 0; r < kRows; ++r) columns[r] = load_columns(x.q[r] + k + c);
     byte_line<0>(line, columns, dot);
@@ -189,9 +183,16 @@ HWY_INLINE void q4_k_tile(const std::byte* tile, const Q8Cursor<kRows>& x, int64
   }
 }
 
+constexpr int q8_tile_bytes(Format format) {
+  return format == Format::kQ8_0   ? tile::kBlockQuants + 2 * tile::kNibbleLines
+         : format == Format::kQ4_0 ? tile::kBlockQuants + tile::kNibbleLines
+                                   : tile::kSuperQuants + 4 * tile::kNibbleLines;
+}
+
 template <Format kFormat, int kRows>
 HWY_NOINLINE void q8_panel(const std::byte* panel, int64_t tiles, const Q8Rows& x, int64_t first,
                            float* y, int64_t y_stride, int64_t out_rows) {
+  constexpr int kTileBytes = q8_tile_bytes(kFormat);
   const FormatTraits& format = traits(kFormat);
   const Q8Cursor<kRows> cursor(x, first);
   VF sum[kRows][kVectors];
@@ -200,6 +201,8 @@ HWY_NOINLINE void q8_panel(const std::byte* panel, int64_t tiles, const Q8Rows& 
   }
   for (int64_t t = 0; t < tiles; ++t, panel += format.tile_bytes) {
     const int64_t k = t * format.tile_cols;
+    // Later rows find the weights in the cache.
+    if (first == 0) fetch_ahead<kTileBytes>(panel);
     if constexpr (kFormat == Format::kQ8_0) q8_0_tile<kRows>(panel, cursor, k, sum);
     if constexpr (kFormat == Format::kQ4_0) q4_0_tile<kRows>(panel, cursor, k, sum);
     if constexpr (kFormat == Format::kQ4_K) q4_k_tile<kRows>(panel, cursor, k, sum);
