@@ -40,6 +40,12 @@ struct KvRun {
   int64_t count;
 };
 
+/// How a thread goes through memory that it only reads.
+struct ReadPattern {
+  int streams = 1;     ///< equal regions read side by side: 1, 2 or 4
+  bool fetch = false;  ///< asks for lines well before they are needed
+};
+
 /// Arithmetic done by a loop that touches no memory.
 struct MachineWork {
   double operations;  ///< multiplications and additions, each counted
@@ -88,9 +94,9 @@ struct Kernels {
   void (*attend)(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
                  std::span<const KvRun> runs, float* scores, float* out);
 
-  /// Reads [data, data + bytes) and does next to nothing with it: the bound of decode. Returns a
-  /// checksum.
-  uint32_t (*read_memory)(const std::byte* data, int64_t bytes);
+  /// Reads [data, data + bytes), whole words, and does next to nothing with it: the bound of
+  /// decode. Returns the xor of all words.
+  uint32_t (*read_memory)(const std::byte* data, int64_t bytes, ReadPattern pattern);
   /// Float multiply-adds, and the int8 dots of matmul_q8, in registers: the bounds of prefill.
   MachineWork (*spin_float)(int64_t rounds);
   MachineWork (*spin_int8)(int64_t rounds);

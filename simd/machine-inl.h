@@ -16,18 +16,47 @@ namespace HWY_NAMESPACE {
 /// Chains in flight: enough to fill two units of four cycles each.
 constexpr int kChains = 12;
 
-inline uint32_t read_memory(const std::byte* data, int64_t bytes) {
+/// `streams` equal regions at once, a few lines of each in turn.
+template <int kStreams, bool kFetch>
+HWY_INLINE uint32_t read_streams(const std::byte* data, int64_t bytes) {
+  constexpr int kLines = 4;  // 64 bytes each
+  constexpr int kVectorsInLines = kLines * kVectors;
   const auto* words = reinterpret_cast<const int32_t*>(data);
-  VI sum[4] = {hn::Zero(DI()), hn::Zero(DI()), hn::Zero(DI()), hn::Zero(DI())};
-  const int64_t count = bytes / 4;
-  for (int64_t i = 0; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    hwy::Prefetch(words + i + kPrefetchBytes / 4);
-    for (int j = 0; j < 4; ++j) {
-      sum[j] = hn::Xor(sum[j], hn::LoadU(DI(), words + i + j * kLanes));
+  const int64_t step = kLines * kPanelRows, stride = bytes / 4 / kStreams / step * step;
+  VI sum[kVectorsInLines];
+  for (VI& part : sum) part = hn::Zero(DI());
+  for (int64_t i = 0; i < stride; i += step) {
+    for (int s = 0; s < kStreams; ++s) {
+      const int32_t* from = words + s * stride + i;
+      for (int j = 0; kFetch && j < kLines; ++j) {
+        hwy::Prefetch(from + j * kPanelRows + kPrefetchBytes / 4);
+      }
+      for (int j = 0; j < kVectorsInLines; ++j) {
+        sum[j] = hn::Xor(sum[j], hn::LoadU(DI(), from + j * kLanes));
+      }
     }
   }
-  const VI all = hn::Xor(hn::Xor(sum[0], sum[1]), hn::Xor(sum[2], sum[3]));
-  return static_cast<uint32_t>(hn::GetLane(hn::SumOfLanes(DI(), all)));
+  HWY_ALIGN uint32_t lanes[kLanes];
+  for (int j = 1; j < kVectorsInLines; ++j) sum[0] = hn::Xor(sum[0], sum[j]);
+  hn::Store(hn::BitCast(DU(), sum[0]), DU(), lanes);
+  uint32_t all = 0;
+  for (const uint32_t lane : lanes) all ^= lane;
+  for (int64_t i = kStreams * stride; i < bytes / 4; ++i) all ^= static_cast<uint32_t>(words[i]);
+  return all;
+}
+
+inline uint32_t read_memory(const std::byte* data, int64_t bytes, ReadPattern pattern) {
+  switch (pattern.streams) {
+    case 4:
+      return pattern.fetch ? read_streams<4, true>(data, bytes)
+                           : read_streams<4, false>(data, bytes);
+    case 2:
+      return pattern.fetch ? read_streams<2, true>(data, bytes)
+                           : read_streams<2, false>(data, bytes);
+    default:
+      return pattern.fetch ? read_streams<1, true>(data, bytes)
+                           : read_streams<1, false>(data, bytes);
+  }
 }
 
 inline MachineWork spin_float(int64_t rounds) {

@@ -147,7 +147,7 @@ void attend(CacheFormat format, const float* q, int64_t group, int64_t head_dim,
   }
 }
 
-uint32_t read_memory(const std::byte* data, int64_t bytes) {
+uint32_t read_memory(const std::byte* data, int64_t bytes, ReadPattern) {
   uint32_t all = 0;
   for (int64_t i = 0; i + 4 <= bytes; i += 4) {
     uint32_t word;

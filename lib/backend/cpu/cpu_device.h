@@ -12,6 +12,7 @@ class CpuWeight final : public Weight {
   explicit CpuWeight(const TensorView& view) : view_(view) {}
   int64_t rows() const override { return view_.rows; }
   int64_t cols() const override { return view_.cols; }
+  int64_t bytes() const override { return view_.bytes; }
   const TensorView& view() const { return view_; }
   /// The values of a plain f32 vector.
   const float* floats() const { return reinterpret_cast<const float*>(view_.data); }

@@ -18,6 +18,9 @@ class DenseMatmul {
   /// while.
   static constexpr int64_t kLeastRows = 16, kLeastProducts = int64_t{1} << 27;
 
+  /// Whether there is a library in this build.
+  static bool available();
+
   explicit DenseMatmul(int threads);
   ~DenseMatmul();
 

@@ -4,60 +4,164 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <thread>
+#include <utility>
 
+#include "backend/cpu/dense_matmul.h"
 #include "backend/cpu/memory.h"
 #include "core/parallel.h"
-#include "simd/kernels.h"
+#include "core/team.h"
+#include "simd/machine_units.h"
 
 namespace octavo {
 namespace {
 
-constexpr int64_t kStreamBytes = int64_t{512} << 20;
-constexpr int64_t kPiece = 4096;
-constexpr int64_t kRounds = 3'000'000;
-constexpr int kPasses = 7;
+using Clock = std::chrono::steady_clock;
 
-/// Largest of kPasses rates of work(thread, threads), which returns the units it did.
-template <class Work>
-double best_rate(int threads, Work work) {
-  double best = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    std::atomic<int64_t> units = 0;
-    const auto start = std::chrono::steady_clock::now();
-    parallel(threads, [&](int thread, int count) { units += work(thread, count); });
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    best = std::max(best, static_cast<double>(units) / seconds.count());
+// Short passes, and many: on a busy machine some of them run undisturbed.
+constexpr int64_t kStreamBytes = int64_t{512} << 20;  // more than any cache holds
+constexpr int64_t kPassBytes = kStreamBytes / 4;      // another part of it each time
+constexpr int64_t kPiece = 4096;
+constexpr int64_t kRounds = 300'000;
+/// For the pages of one size, and for one unit.
+constexpr std::chrono::milliseconds kStreamTime(300), kUnitTime(60);
+
+/// Whether there is still time; always for the first question.
+class TimeLeft {
+ public:
+  explicit TimeLeft(Clock::duration duration) : end_(Clock::now() + duration) {}
+  explicit operator bool() { return std::exchange(first_, false) || Clock::now() < end_; }
+
+ private:
+  Clock::time_point end_;
+  bool first_ = true;
+};
+
+/// Where threads wait for each other, so that starting them is not timed.
+class StartLine {
+ public:
+  explicit StartLine(int threads) : missing_(threads) {}
+  void wait() {
+    missing_.fetch_sub(1);
+    // Threads beyond the processors must let the others come.
+    for (int spins = 0; missing_.load(std::memory_order_acquire) > 0; ++spins) {
+      if (spins > 1000) std::this_thread::yield();
+    }
   }
-  return best * 1e-9;
+
+ private:
+  std::atomic<int> missing_;
+};
+
+/// Rate, in 10^9 a second, of work(thread, threads), which returns the units it did: from the first
+/// thread's start to the last one's end.
+template <class Work>
+double rate_of(Team& team, Work work) {
+  std::vector<Clock::time_point> starts(team.size()), ends(team.size());
+  std::atomic<int64_t> units = 0;
+  StartLine line(team.size());
+  team.run([&](int thread, int count) {
+    line.wait();
+    starts[thread] = Clock::now();
+    units += work(thread, count);
+    ends[thread] = Clock::now();
+  });
+  const std::chrono::duration<double> seconds =
+      *std::max_element(ends.begin(), ends.end()) - *std::min_element(starts.begin(), starts.end());
+  return static_cast<double>(units) / seconds.count() * 1e-9;
+}
+
+/// One way of reading kPassBytes.
+double read_rate(Team& team, const std::byte* data, ReadPattern pattern) {
+  std::atomic<uint32_t> used = 0;  // so that no loop is left out
+  return rate_of(team, [&](int thread, int count) {
+    const auto [begin, end] = share(kPassBytes / kPiece, thread, count);
+    const int64_t bytes = (end - begin) * kPiece;
+    used = kernels().read_memory(data + begin * kPiece, bytes, pattern);
+    return bytes;
+  });
+}
+
+/// The best pattern on pages of one size. All take turns, so that a disturbance hits all alike.
+StreamSpeed measure_pages(Team& team, bool huge) {
+  Pages memory(kStreamBytes);
+  memory.prefer_huge(huge);
+  team.run([&](int thread, int count) {
+    const auto [begin, end] = share(kStreamBytes / kPiece, thread, count);
+    std::memset(memory.data() + begin * kPiece, 1, (end - begin) * kPiece);
+  });
+  StreamSpeed best;
+  int64_t at = 0;
+  for (TimeLeft time(kStreamTime); time;) {
+    for (const int streams : {1, 2, 4}) {
+      for (const bool fetch : {false, true}) {
+        const double rate = read_rate(team, memory.data() + at, {streams, fetch});
+        at = (at + kPassBytes) % kStreamBytes;
+        if (rate > best.gb_s) best = {rate, streams, fetch, huge};
+      }
+    }
+  }
+  return best;
 }
 
 }  // namespace
 
+std::string StreamSpeed::description() const {
+  std::string text = streams == 1 ? "1 stream" : std::to_string(streams) + " streams";
+  text += fetch ? " a thread, fetched ahead" : " a thread";
+  return text + (huge_pages ? ", huge pages" : ", small pages");
+}
+
+double MachineSpeed::peak(std::string_view kind) const {
+  double best = 0;
+  for (const UnitSpeed& unit : units) {
+    if (std::string_view(unit.name).ends_with(kind)) best = std::max(best, unit.gop_s);
+  }
+  return best;
+}
+
+MachineSpeed faster(MachineSpeed one, const MachineSpeed& other) {
+  if (other.stream.gb_s > one.stream.gb_s) one.stream = other.stream;
+  for (size_t i = 0; i < one.units.size(); ++i) {
+    one.units[i].gop_s = std::max(one.units[i].gop_s, other.units[i].gop_s);
+  }
+  return one;
+}
+
+std::string_view unit_kind(Format format, const MachineSpeed& machine) {
+  if (traits(format).activation == ActivationFormat::kQ8) return "int8";
+  const bool dense = format == Format::kBF16 && DenseMatmul::available();
+  return dense && machine.peak("bf16") > 0 ? "bf16" : "f32";
+}
+
+StreamSpeed measure_stream(int threads) {
+  Team team(resolve_threads(threads));
+  const StreamSpeed small = measure_pages(team, false), huge = measure_pages(team, true);
+  return huge.gb_s > small.gb_s ? huge : small;
+}
+
+std::vector<UnitSpeed> measure_units(const Kernels& kernels, int threads) {
+  Team team(resolve_threads(threads));
+  std::atomic<float> used = 0;  // so that no loop is left out
+  std::vector<UnitSpeed> speeds;
+  for (const MachineUnit& unit : machine_units(kernels)) {
+    double best = 0;
+    for (TimeLeft time(kUnitTime); time;) {
+      const auto spin = [&](int, int) {
+        const MachineWork work = unit.spin(kRounds);
+        used = work.check;
+        return static_cast<int64_t>(work.operations);
+      };
+      best = std::max(best, rate_of(team, spin));
+    }
+    speeds.push_back({unit.name, best});
+  }
+  return speeds;
+}
+
 MachineSpeed measure_machine(int threads) {
-  const Kernels& k = kernels();
-  const Pages memory(kStreamBytes);
-  std::memset(memory.data(), 1, kStreamBytes);
-  // The checks go into an atomic, so that no loop is left out.
-  std::atomic<float> used = 0;
-  MachineSpeed speed;
-  speed.isa = k.name;
-  speed.threads = resolve_threads(threads);
-  speed.stream_gb_s = best_rate(speed.threads, [&](int thread, int count) {
-    const auto [begin, end] = share(kStreamBytes / kPiece, thread, count);
-    const int64_t bytes = (end - begin) * kPiece;
-    used = static_cast<float>(k.read_memory(memory.data() + begin * kPiece, bytes));
-    return bytes;
-  });
-  const auto spin = [&](MachineWork (*loop)(int64_t)) {
-    return best_rate(speed.threads, [&](int, int) {
-      const MachineWork work = loop(kRounds);
-      used = work.check;
-      return static_cast<int64_t>(work.operations);
-    });
-  };
-  speed.float_gflop_s = spin(k.spin_float);
-  speed.int8_gop_s = spin(k.spin_int8);
-  return speed;
+  return {kernels().name, resolve_threads(threads), measure_stream(threads),
+          measure_units(kernels(), threads)};
 }
 
 }  // namespace octavo

@@ -24,4 +24,12 @@ Pages::~Pages() {
   if (data_ != nullptr) munmap(data_, static_cast<size_t>(bytes_));
 }
 
+void Pages::prefer_huge(bool huge) {
+#if defined(MADV_HUGEPAGE)
+  if (data_ != nullptr) {
+    madvise(data_, static_cast<size_t>(bytes_), huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  }
+#endif
+}
+
 }  // namespace octavo

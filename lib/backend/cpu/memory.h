@@ -20,6 +20,8 @@ class Pages {
     return *this;
   }
   std::byte* data() const { return data_; }
+  /// Asks for large pages, or for none, before any is touched; the system may do as it likes.
+  void prefer_huge(bool huge);
 
  private:
   void swap(Pages& other) {

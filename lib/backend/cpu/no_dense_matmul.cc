@@ -5,6 +5,8 @@ namespace octavo {
 
 struct DenseMatmul::Impl {};
 
+bool DenseMatmul::available() { return false; }
+
 DenseMatmul::DenseMatmul(int) {}
 DenseMatmul::~DenseMatmul() = default;
 
