@@ -1,4 +1,5 @@
 #include "api/model_impl.h"
+#include "backend/profiled_backend.h"
 #include "core/error.h"
 #include "model/transformer.h"
 
@@ -43,7 +44,9 @@ std::span<const Value> row_of(const std::vector<Value>& values, int64_t row, int
 struct Session::Impl {
   Impl(const Model& opened, const SessionOptions& options)
       : model(opened),
-        transformer(opened.impl()->file.config(), opened.impl()->weights, *opened.impl()->device,
+        profiled(*opened.impl()->device, record),
+        transformer(opened.impl()->file.config(), opened.impl()->weights,
+                    options.profile ? static_cast<Device&>(profiled) : *opened.impl()->device,
                     transformer_options(options, opened.info())),
         logits(static_cast<size_t>(opened.info().vocab)) {}
 
@@ -54,6 +57,8 @@ struct Session::Impl {
   }
 
   const Model model;
+  OpRecord record;          ///< stays empty unless the transformer runs on `profiled`
+  ProfiledDevice profiled;  ///< the model's device, with an eye on it
   Transformer transformer;
   std::vector<float> logits;  ///< [vocab], of the last feed
 };
@@ -119,5 +124,18 @@ void Session::trace_routing(std::function<void(const RoutedToken&)> observer) {
     }
   });
 }
+
+std::vector<OpProfile> Session::profile() const {
+  std::vector<OpProfile> result;
+  for (size_t op = 0; op < kOps; ++op) {
+    const OpTotals& totals = impl_->record[op];
+    if (totals.calls == 0) continue;
+    result.push_back({std::string(op_name(static_cast<Op>(op))), totals.calls, totals.seconds,
+                      totals.bytes, totals.operations});
+  }
+  return result;
+}
+
+void Session::reset_profile() { impl_->record = {}; }
 
 }  // namespace octavo

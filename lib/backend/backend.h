@@ -22,6 +22,7 @@ class Weight {
   virtual ~Weight() = default;
   virtual int64_t rows() const = 0;
   virtual int64_t cols() const = 0;
+  virtual int64_t bytes() const = 0;  ///< that a product with it reads
 };
 using WeightPtr = std::shared_ptr<const Weight>;
 

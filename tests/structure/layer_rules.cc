@@ -38,7 +38,8 @@ const std::array kLayers = {
     Layer{"lib/backend/", {"backend/", "core/", "quant/", "octavo/error.hpp"}},
     Layer{"lib/model/", {"model/", "io/", "core/", "quant/", "backend/backend.h", "octavo/"}},
     Layer{"lib/api/",
-          {"api/", "model/", "text/", "io/", "core/", "quant/", "backend/backend.h", "octavo/"}},
+          {"api/", "model/", "text/", "io/", "core/", "quant/", "backend/backend.h",
+           "backend/profiled_backend.h", "octavo/"}},
     Layer{"convert/", {"convert/", "quant/", "core/", "io/", "model/config.h", "octavo/error.hpp"}},
     Layer{"examples/", {"octavo/"}},
 };
@@ -47,7 +48,7 @@ const std::array kDependencies = {
     Dependency{{"omp.h"}, {"lib/core/parallel.cc"}},
     Dependency{{"hwy/"}, {"simd/"}},
     Dependency{{"immintrin.h", "arm_neon.h", "x86intrin.h"}, {"simd/"}},
-    Dependency{{"dnnl", "oneapi/"}, {"lib/backend/cpu/onednn_"}},
+    Dependency{{"dnnl", "oneapi/"}, {"lib/backend/cpu/onednn_", "bench/onednn_"}},
     Dependency{{"sentencepiece"}, {"lib/text/sentencepiece"}},
     Dependency{{"cuda", "cublas"}, {"lib/backend/cuda/"}},
     Dependency{{"CLI/"}, {"cli/"}},

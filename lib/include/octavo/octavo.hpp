@@ -71,6 +71,16 @@ struct SessionOptions {
   int64_t batch = 512;  ///< tokens computed at once in prefill
   int threads = 0;      ///< 0: as many as the processors
   CacheType cache = CacheType::kAuto;
+  bool profile = false;  ///< keeps count of every op, see Session::profile
+};
+
+/// What one op of the forward pass has cost, summed over its calls.
+struct OpProfile {
+  std::string name;  ///< "matmul_qkv", "attention", "moe_ffn", ...
+  int64_t calls = 0;
+  double seconds = 0;
+  double bytes = 0;       ///< weights (of the experts that were chosen) and cache entries read
+  double operations = 0;  ///< multiplications and additions with those
 };
 
 /// What the router decided for one token in one layer.
@@ -106,6 +116,10 @@ class Session {
   void reset();
   /// Called for each token in each layer of a mixture from now on; {} ends it.
   void trace_routing(std::function<void(const RoutedToken&)> observer);
+  /// The ops since the session was made or reset_profile was called, in the order of a pass. Empty
+  /// without SessionOptions::profile.
+  std::vector<OpProfile> profile() const;
+  void reset_profile();
 
  private:
   struct Impl;
