@@ -1,46 +1,21 @@
 // octavo bench: prefill and decode speed, beside what the machine was just measured to do.
-#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <vector>
 
-#include "backend/cpu/machine.h"
+#include "bench_report.h"
 #include "commands.h"
 #include "files.h"
 #include "io/model_file.h"
 #include "model_summary.h"
 #include "octavo/octavo.hpp"
-#include "options.h"
 
 namespace octavo::cli {
 namespace {
-
-struct BenchArguments {
-  ModelArguments model;
-  std::string device = "cpu";
-  int64_t prompt = 512, generate = 128, depth = 0, repetitions = 3;
-  bool json = false;
-};
-
-struct BenchResult {
-  MachineSpeed machine;
-  std::vector<double> prefill, decode;  ///< tokens a second, one a repetition
-  double prefill_operations = 0;        ///< a token: multiplications and additions
-  double decode_bytes = 0;              ///< a token: weights and the cache at the mean depth
-  int64_t cache_bytes = 0, minor_faults = 0, major_faults = 0, private_bytes = 0, peak_bytes = 0;
-};
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 /// Seconds that work() takes.
 template <class Work>
@@ -71,8 +46,10 @@ void run_prefill(const BenchArguments& arguments, Session& session, BenchResult&
   const auto ids = random_ids(arguments.prompt, session.model().info().vocab);
   for (int64_t i = 0; i < arguments.repetitions && !ids.empty(); ++i) {
     session.reset();
+    session.reset_profile();
     result.prefill.push_back(static_cast<double>(arguments.prompt) /
                              seconds_of([&] { session.feed(ids); }));
+    result.prefill_ops = session.profile();
   }
 }
 
@@ -82,10 +59,12 @@ void run_decode(const BenchArguments& arguments, Session& session, BenchResult& 
   for (int64_t i = 0; i < arguments.repetitions && arguments.generate > 0; ++i) {
     session.reset();
     if (!behind.empty()) session.feed(behind);
+    session.reset_profile();
     result.decode.push_back(static_cast<double>(arguments.generate) / seconds_of([&] {
                               for (const int32_t id : std::span(ids).subspan(behind.size()))
                                 session.feed({&id, 1});
                             }));
+    result.decode_ops = session.profile();
   }
 }
 
@@ -107,14 +86,22 @@ void count_work(const BenchArguments& arguments, const ModelFile& file, BenchRes
                         cache * mean_keys(arguments.depth, arguments.generate);
 }
 
+/// The peak counts from here on, so that the memory that measuring the machine took is left out.
+/// Where the system refuses, it stays in.
+void restart_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
 BenchResult measure(const BenchArguments& arguments) {
   BenchResult result;
   ModelArguments sizes = arguments.model;
   const int64_t needed = std::max(arguments.prompt, arguments.depth + arguments.generate);
   sizes.context = std::max<int64_t>(needed, 1);
   const Model model = Model::open(sizes.path, {.device = arguments.device});
-  result.machine = measure_machine(sizes.threads);
-  Session session(model, session_options(sizes));
+  result.format = model.info().format;
+  result.before = measure_machine(sizes.threads);
+  restart_peak_memory();
+  SessionOptions options = session_options(sizes);
+  options.profile = arguments.stats;
+  Session session(model, options);
   struct rusage before {
   }, after{};
   ::getrusage(RUSAGE_SELF, &before);
@@ -126,80 +113,15 @@ BenchResult measure(const BenchArguments& arguments) {
   result.peak_bytes = after.ru_maxrss * 1024;
   result.private_bytes = private_memory();
   result.cache_bytes = session.cache_bytes();
+  result.after = measure_machine(sizes.threads);
+  result.machine = faster(result.before, result.after);
   count_work(arguments, ModelFile(sizes.path), result);
   return result;
 }
 
-/// Whether most of the matrix work goes through int8 dots.
-bool works_in_int8(const std::string& format) { return format.starts_with("q"); }
-
-nlohmann::json to_json(const BenchArguments& arguments, const std::string& format,
-                       const BenchResult& r) {
-  const double prefill = median(r.prefill), decode = median(r.decode);
-  const double peak = works_in_int8(format) ? r.machine.int8_gop_s : r.machine.float_gflop_s;
-  return {{"model", arguments.model.path},
-          {"device", arguments.device},
-          {"format", format},
-          {"isa", r.machine.isa},
-          {"threads", r.machine.threads},
-          {"stream_gb_s", r.machine.stream_gb_s},
-          {"float_gflop_s", r.machine.float_gflop_s},
-          {"int8_gop_s", r.machine.int8_gop_s},
-          {"prompt_tokens", arguments.prompt},
-          {"generated_tokens", arguments.generate},
-          {"depth", arguments.depth},
-          {"prefill_tok_s", prefill},
-          {"prefill_tok_s_all", r.prefill},
-          {"prefill_gop_s", prefill * r.prefill_operations * 1e-9},
-          {"prefill_share_of_peak", prefill * r.prefill_operations * 1e-9 / peak},
-          {"decode_tok_s", decode},
-          {"decode_tok_s_all", r.decode},
-          {"bytes_per_token", r.decode_bytes},
-          {"decode_gb_s", decode * r.decode_bytes * 1e-9},
-          {"decode_share_of_stream", decode * r.decode_bytes * 1e-9 / r.machine.stream_gb_s},
-          {"cache_bytes", r.cache_bytes},
-          {"private_bytes", r.private_bytes},
-          {"peak_rss_bytes", r.peak_bytes},
-          {"minor_page_faults", r.minor_faults},
-          {"major_page_faults", r.major_faults}};
-}
-
-std::string to_text(const BenchArguments& arguments, const std::string& format,
-                    const BenchResult& r) {
-  const double prefill = median(r.prefill), decode = median(r.decode);
-  const double prefill_rate = prefill * r.prefill_operations * 1e-9;
-  const double decode_rate = decode * r.decode_bytes * 1e-9;
-  const bool int8 = works_in_int8(format);
-  const double peak = int8 ? r.machine.int8_gop_s : r.machine.float_gflop_s;
-  std::string text = fmt::format(
-      "machine  {}, {} threads: reads {:.1f} GB/s, f32 {:.0f} GFLOP/s, int8 {:.0f} GOP/s\n",
-      r.machine.isa, r.machine.threads, r.machine.stream_gb_s, r.machine.float_gflop_s,
-      r.machine.int8_gop_s);
-  if (prefill > 0) {
-    text += fmt::format("prefill  {} tokens: {:.2f} tok/s, {:.0f} GOP/s, {:.0f} % of the {} peak\n",
-                        arguments.prompt, prefill, prefill_rate, 100 * prefill_rate / peak,
-                        int8 ? "int8" : "f32");
-  }
-  if (decode > 0) {
-    text += fmt::format(
-        "decode   {} tokens behind {}: {:.2f} tok/s, {:.3f} GB a token, {:.1f} GB/s, {:.0f} % of "
-        "the reading speed\n",
-        arguments.generate, arguments.depth, decode, r.decode_bytes * 1e-9, decode_rate,
-        100 * decode_rate / r.machine.stream_gb_s);
-  }
-  text += fmt::format(
-      "memory   {} MiB private (cache {} MiB), {} MiB peak with the mapped model; page faults: {} "
-      "minor, {} major\n",
-      r.private_bytes >> 20, r.cache_bytes >> 20, r.peak_bytes >> 20, r.minor_faults,
-      r.major_faults);
-  return text;
-}
-
 int run(const BenchArguments& arguments) {
   const BenchResult result = measure(arguments);
-  const std::string format = Model::open(arguments.model.path).info().format;
-  write_output(arguments.json ? to_json(arguments, format, result).dump(2) + "\n"
-                              : to_text(arguments, format, result));
+  write_output(arguments.json ? bench_json(arguments, result) : bench_text(arguments, result));
   return kExitDone;
 }
 
@@ -225,6 +147,11 @@ void add_bench_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("NAME")
       ->capture_default_str();
   command->add_flag("--json", arguments->json, "All figures as one JSON object");
+  command->add_flag("--stats", arguments->stats, "Also what each op took");
+  command->parse_complete_callback([arguments] {
+    if (arguments->prompt > 0 || arguments->generate > 0) return;
+    throw CLI::ValidationError("nothing to measure: -p and -n are both 0");
+  });
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

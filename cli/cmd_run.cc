@@ -11,6 +11,7 @@
 #include "files.h"
 #include "octavo/octavo.hpp"
 #include "options.h"
+#include "profile_table.h"
 
 namespace octavo::cli {
 namespace {
@@ -58,13 +59,15 @@ const char* reason_text(StopReason reason) {
   return "";
 }
 
+/// `prefill`: the profile when the first token came out.
 void print_stats(const Session& session, const RunArguments& arguments,
-                 const GenerateResult& result) {
+                 const GenerateResult& result, const std::vector<OpProfile>& prefill) {
   const ModelInfo& info = session.model().info();
   std::fprintf(stderr, "\n%-9s %s, %s\n", "model", info.format.c_str(), info.device.c_str());
   print_rate("prompt", result.prompt_tokens, result.prefill_seconds);
   // The first token comes out of the prompt's pass; only the later passes are decoding.
-  print_rate("decode", session.position() - result.prompt_tokens, result.decode_seconds);
+  const int64_t decoded = session.position() - result.prompt_tokens;
+  print_rate("decode", decoded, result.decode_seconds);
   std::fprintf(stderr, "%-9s %6lld tokens, then stopped: %s\n", "output",
                static_cast<long long>(result.generated_tokens), reason_text(result.reason));
   std::fprintf(stderr, "%-9s %lld of %lld tokens, keys and values %.1f MB\n", "context",
@@ -73,6 +76,9 @@ void print_stats(const Session& session, const RunArguments& arguments,
                static_cast<double>(session.cache_bytes()) / 1e6);
   std::fprintf(stderr, "%-9s %llu\n", "seed",
                static_cast<unsigned long long>(arguments.sampling.seed));
+  const std::string tables = profile_table(Pass::kPrefill, result.prompt_tokens, prefill) +
+                             profile_table(Pass::kDecode, decoded, session.profile());
+  std::fputs(("\n" + tables).c_str(), stderr);
 }
 
 int run(RunArguments arguments) {
@@ -83,19 +89,30 @@ int run(RunArguments arguments) {
   const Sampler checked(arguments.sampling);  // wrong values show before the model is opened
   const Model model = Model::open(arguments.model.path);
   const std::vector<int32_t> prompt = model.tokenize(text);
-  Session session(model, session_options(arguments.model));
+  SessionOptions options = session_options(arguments.model);
+  options.profile = arguments.stats;
+  Session session(model, options);
 
   bool first = true;
-  const auto on_token = [&first](const Token& token) {
-    if (first) on_interrupt(end_after_this_token);
+  std::vector<OpProfile> prefill;
+  const auto end_of_prefill = [&] {
     first = false;
+    prefill = session.profile();
+    session.reset_profile();
+  };
+  const auto on_token = [&](const Token& token) {
+    if (first) {
+      on_interrupt(end_after_this_token);
+      end_of_prefill();
+    }
     write_output(token.text);
     return interrupted == 0;
   };
   const GenerateResult result =
       generate(session, prompt, {.max_tokens = arguments.max_tokens}, arguments.sampling, on_token);
   write_output("\n");
-  if (arguments.stats) print_stats(session, arguments, result);
+  if (first) end_of_prefill();  // the model ended its text at once
+  if (arguments.stats) print_stats(session, arguments, result, prefill);
   return interrupted != 0 ? kExitInterrupted : kExitDone;
 }
 
@@ -144,7 +161,8 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that prompt and text may have together (default: the model's own)");
-  command->add_flag("--stats", arguments->stats, "Say on standard error how fast it went");
+  command->add_flag("--stats", arguments->stats,
+                    "Say on standard error how fast it went, op by op");
   command->footer(
       "The generated text alone goes to standard output, token by token, and a line end after it.\n"
       "Ctrl-C ends the text after the current token; the exit code is then 130.");

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/program.h"
@@ -22,10 +23,57 @@ TEST(BenchCommandTest, JsonHasTheFigures) {
   EXPECT_EQ(json["isa"].get<std::string>().empty(), false);
   EXPECT_EQ(json["prefill_tok_s_all"].size(), 2u);
   EXPECT_EQ(json["decode_tok_s_all"].size(), 2u);
-  for (const char* key : {"prefill_tok_s", "decode_tok_s", "stream_gb_s", "float_gflop_s",
-                          "int8_gop_s", "decode_share_of_stream"}) {
+  for (const char* key :
+       {"prefill_tok_s", "decode_tok_s", "bytes_per_token", "stream_gb_s", "float_gflop_s",
+        "int8_gop_s", "prefill_share_of_peak", "decode_share_of_stream"}) {
     EXPECT_GT(json[key].get<double>(), 0) << key;
   }
+  EXPECT_FALSE(json.contains("decode_ops"));
+}
+
+TEST(BenchCommandTest, TheMachineIsMeasuredTwiceAndUnitByUnit) {
+  const ConvertedPocket pocket("q8_0");
+  const Outcome outcome =
+      run_program({"bench", pocket.path(), "-p", "8", "-n", "1", "-r", "1", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["stream_gb_s"], std::max(json["stream_gb_s_before"].get<double>(),
+                                          json["stream_gb_s_after"].get<double>()));
+  EXPECT_EQ(json["prefill_unit"], "int8");
+  const auto& units = json["units_gop_s"];
+  EXPECT_GE(json["int8_gop_s"], units["int8"]);
+  EXPECT_EQ(json["float_gflop_s"], units["f32"]);
+  const double rate = json["prefill_gop_s"];
+  EXPECT_DOUBLE_EQ(json["prefill_share_of_peak"], rate / json["int8_gop_s"].get<double>());
+  if (json["bf16_gflop_s"].is_null()) {
+    EXPECT_TRUE(json["prefill_share_of_bf16_peak"].is_null());
+  } else {
+    EXPECT_DOUBLE_EQ(json["prefill_share_of_bf16_peak"], rate / json["bf16_gflop_s"].get<double>());
+  }
+}
+
+TEST(BenchCommandTest, StatsAreOfOnePrefillAndAllTokens) {
+  const ConvertedPocket pocket;
+  const std::vector<std::string> arguments = {"bench", pocket.path(), "-p", "8", "-n",     "4",
+                                              "-d",    "16",          "-r", "2", "--stats"};
+  const Outcome text = run_program(arguments);
+  ASSERT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("prefill of 8"));
+  EXPECT_THAT(text.out, HasSubstr("decode, a token"));
+  EXPECT_THAT(text.out, HasSubstr("moe_ffn"));
+
+  std::vector<std::string> with_json = arguments;
+  with_json.push_back("--json");
+  const auto json = nlohmann::json::parse(run_program(with_json).out);
+  const auto calls = [](const nlohmann::json& ops, const char* name) {
+    for (const auto& op : ops) {
+      if (op["op"] == name) return op["calls"].get<int>();
+    }
+    return 0;
+  };
+  EXPECT_EQ(calls(json["prefill_ops"], "moe_ffn"), 6);  // layers
+  EXPECT_EQ(calls(json["decode_ops"], "moe_ffn"), 4 * 6);
+  EXPECT_EQ(calls(json["decode_ops"], "embed"), 4);
 }
 
 TEST(BenchCommandTest, BytesOfATokenAreItsWeightsAndKeys) {
@@ -49,6 +97,12 @@ TEST(BenchCommandTest, WithoutPrefillOrDecode) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("prefill  4 tokens"));
   EXPECT_EQ(outcome.out.find("decode"), std::string::npos);
+}
+
+TEST(BenchCommandTest, NothingToMeasure) {
+  const Outcome outcome = run_program({"bench", "m.8vo", "-p", "0", "-n", "0"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("nothing to measure"));
 }
 
 TEST(BenchCommandTest, UnknownDevice) {

@@ -129,27 +129,28 @@ TEST_P(WrongCommandLineTest, IsOneLineAndExitCode2) {
 using Arguments = std::vector<std::string>;
 INSTANTIATE_TEST_SUITE_P(
     Cases, WrongCommandLineTest,
-    testing::Values(Arguments{"nonsense"}, Arguments{"--nonsense"}, Arguments{"run"},
-                    Arguments{"run", "m.8vo"}, Arguments{"run", "m.8vo", "-p", "a", "-f", "b"},
-                    Arguments{"run", "m.8vo", "-p"},
-                    Arguments{"run", "m.8vo", "-p", "a", "-t", "0"},
-                    Arguments{"run", "m.8vo", "-p", "a", "-t", "-3"},
-                    Arguments{"run", "m.8vo", "-p", "a", "-t", "two"},
-                    Arguments{"run", "m.8vo", "-p", "a", "-n", "-2"},
-                    Arguments{"run", "m.8vo", "-p", "a", "-n", "1.5"},
-                    Arguments{"run", "m.8vo", "-p", "a", "--temp", "-1"},
-                    Arguments{"run", "m.8vo", "-p", "a", "--top-k", "-1"},
-                    Arguments{"run", "m.8vo", "-p", "a", "--top-p", "1.5"},
-                    Arguments{"run", "m.8vo", "-p", "a", "--min-p", "-0.5"},
-                    Arguments{"run", "m.8vo", "-p", "a", "--repeat-penalty", "0"},
-                    Arguments{"run", "m.8vo", "-p", "a", "--seed", "x"},
-                    Arguments{"run", "m.8vo", "-p", "a", "--ctx", "0"},
-                    Arguments{"run", "m.8vo", "-p", "a", "extra"}, Arguments{"tokenize", "m.8vo"},
-                    Arguments{"eval", "m.8vo", "--ids", "a"},
-                    Arguments{"eval", "m.8vo", "--logits", "a"}, Arguments{"perplexity", "m.8vo"},
-                    Arguments{"perplexity", "m.8vo", "-f", "a", "--ctx", "2"}, Arguments{"convert"},
-                    Arguments{"convert", "a"}, Arguments{"inspect"}, Arguments{"synth"},
-                    Arguments{"convert", "a", "--to", "b", "--type", "q9"}));
+    testing::Values(
+        Arguments{"nonsense"}, Arguments{"--nonsense"}, Arguments{"run"}, Arguments{"run", "m.8vo"},
+        Arguments{"run", "m.8vo", "-p", "a", "-f", "b"}, Arguments{"run", "m.8vo", "-p"},
+        Arguments{"run", "m.8vo", "-p", "a", "-t", "0"},
+        Arguments{"run", "m.8vo", "-p", "a", "-t", "-3"},
+        Arguments{"run", "m.8vo", "-p", "a", "-t", "two"},
+        Arguments{"run", "m.8vo", "-p", "a", "-n", "-2"},
+        Arguments{"run", "m.8vo", "-p", "a", "-n", "1.5"},
+        Arguments{"run", "m.8vo", "-p", "a", "--temp", "-1"},
+        Arguments{"run", "m.8vo", "-p", "a", "--top-k", "-1"},
+        Arguments{"run", "m.8vo", "-p", "a", "--top-p", "1.5"},
+        Arguments{"run", "m.8vo", "-p", "a", "--min-p", "-0.5"},
+        Arguments{"run", "m.8vo", "-p", "a", "--repeat-penalty", "0"},
+        Arguments{"run", "m.8vo", "-p", "a", "--seed", "x"},
+        Arguments{"run", "m.8vo", "-p", "a", "--ctx", "0"},
+        Arguments{"run", "m.8vo", "-p", "a", "extra"}, Arguments{"tokenize", "m.8vo"},
+        Arguments{"eval", "m.8vo", "--ids", "a"}, Arguments{"eval", "m.8vo", "--logits", "a"},
+        Arguments{"perplexity", "m.8vo"}, Arguments{"perplexity", "m.8vo", "-f", "a", "--ctx", "2"},
+        Arguments{"convert"}, Arguments{"convert", "a"}, Arguments{"inspect"}, Arguments{"synth"},
+        Arguments{"bench"}, Arguments{"bench", "m.8vo", "-p", "-1"},
+        Arguments{"bench", "m.8vo", "-r", "0"}, Arguments{"bench", "m.8vo", "-p", "0", "-n", "0"},
+        Arguments{"convert", "a", "--to", "b", "--type", "q9"}));
 
 TEST(HelpTest, NoArgumentsShowTheCommands) {
   const Outcome outcome = run_program({});
@@ -162,7 +163,7 @@ TEST(HelpTest, EveryCommandHasHelp) {
   EXPECT_EQ(all.exit_code, 0);
   EXPECT_EQ(all.err, "");
   for (const char* command :
-       {"convert", "run", "tokenize", "eval", "perplexity", "inspect", "synth"}) {
+       {"convert", "run", "tokenize", "eval", "perplexity", "inspect", "synth", "bench"}) {
     EXPECT_THAT(all.out, HasSubstr(command));
     const Outcome outcome = run_program({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0) << command;

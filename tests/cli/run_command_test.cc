@@ -84,6 +84,16 @@ TEST_F(RunCommandTest, StatsGoToStandardError) {
   EXPECT_EQ(outcome.out, run(arguments).out);
   EXPECT_THAT(outcome.err, HasSubstr("tokens/s"));
   EXPECT_THAT(outcome.err, HasSubstr("seed"));
+  EXPECT_THAT(outcome.err, HasSubstr("prefill of 2 "));  // the beginning and "The"
+  EXPECT_THAT(outcome.err, HasSubstr("decode, a token"));
+  EXPECT_THAT(outcome.err, HasSubstr("moe_ffn"));
+}
+
+TEST_F(RunCommandTest, StatsOfAPromptAlone) {
+  const Outcome outcome = run({"-p", "The", "-n", "0", "--stats"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("prefill of 2 "));
+  EXPECT_THAT(outcome.err, testing::Not(HasSubstr("decode, a token")));
 }
 
 TEST_F(RunCommandTest, WildTextIsStillWholeUtf8) {
