@@ -1,110 +1,153 @@
-// y = x W^T with packed weights at Mixtral-8x7B's shapes, all threads. Weights are cold, as in a
-// model whose layers follow one another: each iteration takes the next of several copies.
-//   build/release/bin/matmul_bench --benchmark_filter=q4_k/14336x4096
+// y = x W^T with packed weights at Mixtral 8x7B's shapes: every format, every kernel table of the
+// machine, all threads. Weights are cold, as in a model whose layers follow one another: each
+// iteration takes the next of several copies.
+//   build/release/bin/matmul_bench --benchmark_filter=q4_k/avx512-vnni/14336x4096
 #include <benchmark/benchmark.h>
 
-#include <cstring>
-#include <random>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/report.h"
-#include "core/parallel.h"
-#include "quant/packed.h"
-#include "quant/rows.h"
+#include "bench/weights.h"
 
 namespace octavo::bench {
 namespace {
 
-struct Shape {
-  int64_t rows, cols;  ///< out, in
-};
-
-std::vector<float> random_values(int64_t count) {
-  std::mt19937 engine(1);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = normal(engine);
-  return values;
-}
-
-/// `copies` packed matrices, one after the other. All panels are alike: speed does not depend on
-/// the numbers.
-std::vector<std::byte> packed_weights(Format format, Shape shape, int64_t copies) {
-  const std::vector<float> values = random_values(kPanelRows * shape.cols);
-  const int64_t stride = row_bytes(format, shape.cols);
-  std::vector<std::byte> rows(static_cast<size_t>(kPanelRows * stride));
-  for (int64_t row = 0; row < kPanelRows; ++row) {
-    quantize_row_nearest(format, std::span(values).subspan(row * shape.cols, shape.cols),
-                         rows.data() + row * stride);
+/// Activations in each form that a kernel takes.
+class Activations {
+ public:
+  Activations(const Kernels& table, int64_t rows, int64_t cols)
+      : values(random_values(rows * cols)), rows_(rows), cols_(cols) {
+    fill_q8(table);
+    if (table.quantize_wide != nullptr) fill_wide(table);
   }
-  const int64_t panel_bytes = packed_panel_bytes(format, shape.cols);
-  const int64_t panels = packed_panels(shape.rows) * copies;
-  std::vector<std::byte> packed(static_cast<size_t>(panels * panel_bytes));
-  pack_panel(format, rows.data(), stride, kPanelRows, shape.cols, packed.data());
-  for (int64_t panel = 1; panel < panels; ++panel) {
-    std::memcpy(packed.data() + panel * panel_bytes, packed.data(), panel_bytes);
-  }
-  return packed;
-}
+  std::vector<float> values;  ///< [rows, cols]
+  Q8Rows q8;
+  WideRows wide;  ///< only where the table has such kernels
 
-/// Activations as the kernels take them: floats, and int8 with their scales.
-struct Activations {
-  Activations(int64_t rows, int64_t cols)
-      : values(random_values(rows * cols)),
-        q(static_cast<size_t>(rows * q8_padded(cols))),
-        scale(q.size() / 32),
-        sum(q.size() / 32),
-        quantized{q.data(), scale.data(), sum.data(), q8_padded(cols)} {
-    for (int64_t row = 0; row < rows; ++row) {
-      kernels().quantize_q8(values.data() + row * cols, cols, row, quantized);
+ private:
+  void fill_q8(const Kernels& table) {
+    const int64_t padded = q8_padded(cols_);
+    q_.resize(static_cast<size_t>(rows_ * padded));
+    scale_.resize(q_.size() / 32);
+    sum_.resize(q_.size() / 32);
+    q8 = {q_.data(), scale_.data(), sum_.data(), padded};
+    for (int64_t row = 0; row < rows_; ++row) {
+      table.quantize_q8(values.data() + row * cols_, cols_, row, q8);
     }
   }
-  std::vector<float> values;
-  std::vector<int8_t> q;
-  std::vector<float> scale;
-  std::vector<int32_t> sum;
-  Q8Rows quantized;
+  void fill_wide(const Kernels& table) {
+    const int64_t groups = wide_groups(cols_), blocks = wide_blocks(rows_);
+    const auto lanes = static_cast<size_t>(groups * blocks * kWideRows);
+    wide_q_.resize(lanes * kWideCols / sizeof(Line));
+    wide_scale_.resize(lanes);
+    wide_sum_.resize(lanes);
+    wide = {wide_q_.front().bytes, wide_scale_.data(), wide_sum_.data(), blocks};
+    for (int64_t group = 0; group < groups; ++group) {
+      for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t row = block * kWideRows, col = group * kWideCols;
+        table.quantize_wide(values.data() + row * cols_ + col, cols_,
+                            std::min<int64_t>(kWideRows, rows_ - row),
+                            std::min<int64_t>(kWideCols, cols_ - col), group, block, wide);
+      }
+    }
+  }
+
+  struct alignas(64) Line {
+    int8_t bytes[64];
+  };
+  int64_t rows_, cols_;
+  std::vector<int8_t> q_;          // [rows, padded]
+  std::vector<Line> wide_q_;       // as WideRows
+  std::vector<float> scale_;       // [rows, padded / 32]
+  std::vector<float> wide_scale_;  // as WideRows
+  std::vector<int32_t> sum_, wide_sum_;
 };
 
-void matmul(benchmark::State& state, Format format, Shape shape, int64_t rows) {
-  const int64_t bytes = packed_bytes(format, shape.rows, shape.cols);
-  const int64_t copies = std::max<int64_t>(1, kColdBytes / bytes);
-  const std::vector<std::byte> weights = packed_weights(format, shape, copies);
-  const Activations x(rows, shape.cols);
-  std::vector<float> y(static_cast<size_t>(rows * shape.rows));
-  const bool int8 = traits(format).activation == ActivationFormat::kQ8;
-  int64_t copy = 0;
+/// One product: what a kernel is called with.
+struct Product {
+  const Kernels& table;
+  Format format;
+  Shape shape;
+  int64_t rows;
+};
+
+/// A kernel that products may go through. A new one needs an entry in kPaths and, for a new form of
+/// activations, a part of Activations.
+struct Path {
+  const char* suffix;  ///< behind the table's name
+  const char* kind;    ///< of unit
+  bool (*takes)(const Product& product);
+  void (*run)(const Product& product, const std::byte* w, int64_t begin, int64_t end,
+              const Activations& x, float* y);
+};
+
+bool is_int8(const Product& p) { return traits(p.format).activation == ActivationFormat::kQ8; }
+
+constexpr Path kPaths[] = {
+    {"", "f32", [](const Product& p) { return !is_int8(p); },
+     [](const Product& p, const std::byte* w, int64_t begin, int64_t end, const Activations& x,
+        float* y) {
+       p.table.matmul_float(p.format, w, p.shape.rows, p.shape.cols, begin, end, x.values.data(),
+                            p.shape.cols, p.rows, y, p.shape.rows);
+     }},
+    {"", "int8", is_int8,
+     [](const Product& p, const std::byte* w, int64_t begin, int64_t end, const Activations& x,
+        float* y) {
+       p.table.matmul_q8(p.format, w, p.shape.rows, p.shape.cols, begin, end, x.q8, p.rows, y,
+                         p.shape.rows);
+     }},
+    {"-wide", "int8",
+     [](const Product& p) { return p.table.matmul_wide != nullptr && is_wide(p.format); },
+     [](const Product& p, const std::byte* w, int64_t begin, int64_t end, const Activations& x,
+        float* y) {
+       p.table.matmul_wide(p.format, w, p.shape.rows, p.shape.cols, begin, end, x.wide, p.rows, y,
+                           p.shape.rows);
+     }},
+};
+
+void matmul(benchmark::State& state, const Path& path, const Product& product) {
+  const Shape shape = product.shape;
+  const ColdWeights& weights = ColdWeights::get(product.format, shape);
+  const Activations x(product.table, product.rows, shape.cols);
+  std::vector<float> y(static_cast<size_t>(product.rows * shape.rows));
+  int64_t iteration = 0;
   for (auto _ : state) {
-    const std::byte* w = weights.data() + copy * bytes;
-    copy = (copy + 1) % copies;
-    parallel(available_threads(), [&](int thread, int threads) {
+    const std::byte* w = weights.copy(iteration++);
+    team().run([&](int thread, int threads) {
       const auto [begin, end] = share(packed_panels(shape.rows), thread, threads);
-      if (int8) {
-        kernels().matmul_q8(format, w, shape.rows, shape.cols, begin, end, x.quantized, rows,
-                            y.data(), shape.rows);
-      } else {
-        kernels().matmul_float(format, w, shape.rows, shape.cols, begin, end, x.values.data(),
-                               shape.cols, rows, y.data(), shape.rows);
-      }
+      path.run(product, w, begin, end, x, y.data());
     });
     benchmark::ClobberMemory();
   }
-  report(state, static_cast<double>(bytes), 2.0 * shape.rows * shape.cols * rows, int8);
+  const auto multiplications = static_cast<double>(shape.rows * shape.cols * product.rows);
+  report(state, static_cast<double>(weights.bytes()), 2 * multiplications,
+         machine_of(product.table), path.kind);
+}
+
+void register_product(const Product& product) {
+  for (const Path& path : kPaths) {
+    if (!path.takes(product)) continue;
+    const std::string name = "matmul/" + std::string(format_name(product.format)) + "/" +
+                             product.table.name + path.suffix + "/" + product.shape.name() +
+                             "/rows:" + std::to_string(product.rows);
+    benchmark::RegisterBenchmark(
+        name.c_str(), [=, &path](benchmark::State& state) { matmul(state, path, product); })
+        ->UseRealTime()
+        ->Unit(benchmark::kMicrosecond);
+  }
 }
 
 void register_all() {
+  constexpr int64_t kMostScalarRows = 4;  // the scalar twin would take minutes
   for (const Format format : all_formats()) {
-    for (const Shape shape : {Shape{14336, 4096}, Shape{4096, 14336}, Shape{4096, 4096},
-                              Shape{1024, 4096}, Shape{32000, 4096}}) {
-      for (const int64_t rows : {1, 4, 32, 128, 512}) {
-        const std::string name = "matmul/" + std::string(format_name(format)) + "/" +
-                                 std::to_string(shape.rows) + "x" + std::to_string(shape.cols) +
-                                 "/rows:" + std::to_string(rows);
-        benchmark::RegisterBenchmark(
-            name.c_str(), [=](benchmark::State& state) { matmul(state, format, shape, rows); })
-            ->UseRealTime()
-            ->Unit(benchmark::kMicrosecond);
+    for (const Shape& shape : kShapes) {
+      for (const Kernels* table : all_kernels()) {
+        for (const int64_t rows : kRowCounts) {
+          if (table == &scalar_kernels() && rows > kMostScalarRows) continue;
+          register_product({*table, format, shape, rows});
+        }
       }
     }
   }

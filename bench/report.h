@@ -3,7 +3,12 @@
 
 #include <benchmark/benchmark.h>
 
+#include <map>
+#include <string_view>
+
 #include "backend/cpu/machine.h"
+#include "core/parallel.h"
+#include "core/team.h"
 #include "simd/kernels.h"
 
 namespace octavo::bench {
@@ -17,16 +22,38 @@ inline const MachineSpeed& machine() {
   return measured;
 }
 
-/// GB/s and its share of the memory's speed, GFLOP/s (or int8's) and its share of the peak of the
-/// instruction set that the label names; shares in percent.
-inline void report(benchmark::State& state, double bytes, double operations, bool int8) {
+/// The machine, with the units as `table` uses them; measured once for each.
+inline const MachineSpeed& machine_of(const Kernels& table) {
+  static std::map<const Kernels*, MachineSpeed> known;
+  auto [at, fresh] = known.try_emplace(&table, machine());
+  if (fresh && &table != &kernels()) at->second.units = measure_units(table, 0);
+  return at->second;
+}
+
+/// All processors, as a Backend uses them.
+inline Team& team() {
+  static Team everybody(available_threads());
+  return everybody;
+}
+
+/// GB/s and its share of the memory's speed, GFLOP/s (or GOP/s of int8) and its share of the peak
+/// of the units of that kind; shares in percent. `bytes` and `operations` are an iteration's.
+inline void report(benchmark::State& state, double bytes, double operations,
+                   const MachineSpeed& speed, std::string_view kind) {
   using benchmark::Counter;
   const auto rate = Counter::kIsIterationInvariantRate;
-  const double peak = int8 ? machine().int8_gop_s : machine().float_gflop_s;
   state.counters["GB/s"] = Counter(bytes * 1e-9, rate);
-  state.counters["%memory"] = Counter(bytes * 1e-7 / machine().stream_gb_s, rate);
+  state.counters["%memory"] = Counter(bytes * 1e-7 / speed.stream.gb_s, rate);
   state.counters["GFLOP/s"] = Counter(operations * 1e-9, rate);
-  state.counters["%peak"] = Counter(operations * 1e-7 / peak, rate);
+  if (speed.peak(kind) > 0) {
+    state.counters["%peak"] = Counter(operations * 1e-7 / speed.peak(kind), rate);
+  }
+  state.SetLabel(std::string(kind));
+}
+
+/// The same for the chosen kernels.
+inline void report(benchmark::State& state, double bytes, double operations, bool int8) {
+  report(state, bytes, operations, machine(), int8 ? "int8" : "f32");
   state.SetLabel(kernels().name);
 }
 
