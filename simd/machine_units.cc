@@ -14,12 +14,12 @@ bool has_bf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
 /// AVX512_BF16's dot products: 16 lanes of two multiply-adds. Highway has no target with it.
 __attribute__((target("avx512f,avx512bf16"))) MachineWork spin_bf16(int64_t rounds) {
   constexpr int kChains = 16;  // enough to fill two units of six cycles each
-  const auto kOnes = (__m512bh)_mm512_set1_epi32(0x3F803F80);   // 1.0
-  const auto kSmall = (__m512bh)_mm512_set1_epi32(0x38003800);  // 2^-15
+  const auto ones = (__m512bh)_mm512_set1_epi32(0x3F803F80);   // 1.0
+  const auto small = (__m512bh)_mm512_set1_epi32(0x38003800);  // 2^-15
   __m512 sum[kChains];
   for (int j = 0; j < kChains; ++j) sum[j] = _mm512_set1_ps(static_cast<float>(j));
   for (int64_t i = 0; i < rounds; ++i) {
-    for (int j = 0; j < kChains; ++j) sum[j] = _mm512_dpbf16_ps(sum[j], kOnes, kSmall);
+    for (__m512& chain : sum) chain = _mm512_dpbf16_ps(chain, ones, small);
   }
   for (int j = 1; j < kChains; ++j) sum[0] = _mm512_add_ps(sum[0], sum[j]);
   return {4.0 * 16 * kChains * static_cast<double>(rounds), _mm512_cvtss_f32(sum[0])};
