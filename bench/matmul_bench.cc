@@ -44,12 +44,11 @@ class Activations {
     wide_scale_.resize(lanes);
     wide_sum_.resize(lanes);
     wide = {wide_q_.front().bytes, wide_scale_.data(), wide_sum_.data(), blocks};
-    for (int64_t group = 0; group < groups; ++group) {
-      for (int64_t block = 0; block < blocks; ++block) {
-        const int64_t row = block * kWideRows, col = group * kWideCols;
-        table.quantize_wide(values.data() + row * cols_ + col, cols_,
-                            std::min<int64_t>(kWideRows, rows_ - row),
-                            std::min<int64_t>(kWideCols, cols_ - col), group, block, wide);
+    for (int64_t row = 0; row < rows_; ++row) {
+      for (int64_t group = 0; group < groups; ++group) {
+        const int64_t col = group * kWideCols;
+        table.quantize_wide(values.data() + row * cols_ + col,
+                            std::min<int64_t>(kWideCols, cols_ - col), group, row, wide);
       }
     }
   }
