@@ -8,6 +8,7 @@
 #endif
 
 #include "simd/attention-inl.h"
+#include "simd/attention_tiles-inl.h"
 #include "simd/machine-inl.h"
 #include "simd/matmul_float-inl.h"
 #include "simd/matmul_q8-inl.h"
@@ -33,6 +34,7 @@ inline const Kernels* table() {
                                      .rope = rope,
                                      .to_cache = to_cache,
                                      .attend = attend,
+                                     .attend_tile = attend_tile,
                                      .read_memory = read_memory,
                                      .spin_float = spin_float,
                                      .spin_int8 = spin_int8};

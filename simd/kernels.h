@@ -46,6 +46,33 @@ struct ReadPattern {
   bool fetch = false;  ///< asks for lines well before they are needed
 };
 
+/// A block of consecutive tokens against the cache, for the query heads that share one kv head.
+struct AttendTile {
+  CacheFormat format;
+  int64_t tokens, group, head_dim;
+  const float* q;  ///< [tokens, q_stride], of which the first [group, head_dim] are read
+  int64_t q_stride;
+  float* out;  ///< [tokens, out_stride], of which the first [group, head_dim] are written
+  int64_t out_stride;
+  float scale;     ///< 1 / sqrt(head_dim)
+  int64_t window;  ///< entries that a token sees, its own included; 0: all before it
+  /// Position of the first entry: blocks of keys begin at multiples of kTileKeys, so that a row's
+  /// sums are added up in the same order in whatever tile it is.
+  int64_t start;
+  /// From the oldest entry that the first token sees to the last token's own.
+  std::span<const KvRun> runs;
+};
+/// Keys that a block of queries meets at a time, and what each part of the scratch rounds up to.
+inline constexpr int64_t kTileKeys = 64, kTilePadding = 32;
+inline constexpr int64_t tile_padded(int64_t count) {
+  return (count + kTilePadding - 1) / kTilePadding * kTilePadding;
+}
+/// Floats of scratch for a tile of `rows` = tokens * group, whatever the number of entries.
+inline constexpr int64_t attend_tile_scratch(int64_t rows, int64_t head_dim) {
+  return rows * (2 * tile_padded(head_dim) + kTileKeys) + 2 * kTileKeys * tile_padded(head_dim) +
+         3 * tile_padded(rows);
+}
+
 /// Arithmetic done by a loop that touches no memory.
 struct MachineWork {
   double operations;  ///< multiplications and additions, each counted
@@ -93,6 +120,9 @@ struct Kernels {
   /// q, out [group, head_dim]; scores: scratch [group, sum of counts]; scale = 1 / sqrt(head_dim).
   void (*attend)(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
                  std::span<const KvRun> runs, float* scores, float* out);
+  /// The same for a block of tokens; scratch [attend_tile_scratch(tokens * group, head_dim)],
+  /// aligned to 64 bytes. A row has the same bits in any tile.
+  void (*attend_tile)(const AttendTile& tile, float* scratch);
 
   /// Reads [data, data + bytes), whole words, and does next to nothing with it: the bound of
   /// decode. Returns the xor of all words.

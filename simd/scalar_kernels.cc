@@ -7,6 +7,7 @@
 #include "quant/float16.h"
 #include "quant/packed.h"
 #include "simd/kernels.h"
+#include "simd/scalar_attention.h"
 
 namespace octavo {
 namespace {
@@ -102,51 +103,6 @@ void to_cache(CacheFormat format, const float* x, std::byte* out, int64_t count)
   }
 }
 
-float cache_value(CacheFormat format, const std::byte* data, int64_t i) {
-  if (format == CacheFormat::kF32) {
-    float value;
-    std::memcpy(&value, data + 4 * i, 4);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, data + 2 * i, 2);
-  return format == CacheFormat::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
-}
-
-void attend(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
-            std::span<const KvRun> runs, float* scratch, float* out) {
-  int64_t total = 0;
-  for (const KvRun& run : runs) total += run.count;
-  for (int64_t g = 0; g < group; ++g) {
-    float* scores = scratch + g * total;
-    float* out_head = out + g * head_dim;
-    float largest = -INFINITY;
-    int64_t i = 0;
-    for (const KvRun& run : runs) {
-      for (int64_t n = 0; n < run.count; ++n, ++i) {
-        float dot = 0;
-        for (int64_t k = 0; k < head_dim; ++k) {
-          dot += q[g * head_dim + k] * cache_value(format, run.keys, n * head_dim + k);
-        }
-        scores[i] = dot * scale;
-        largest = std::max(largest, scores[i]);
-      }
-    }
-    float sum = 0;
-    for (i = 0; i < total; ++i) sum += scores[i] = std::exp(scores[i] - largest);
-    std::fill_n(out_head, head_dim, 0.0f);
-    i = 0;
-    for (const KvRun& run : runs) {
-      for (int64_t n = 0; n < run.count; ++n, ++i) {
-        for (int64_t k = 0; k < head_dim; ++k) {
-          out_head[k] += scores[i] * cache_value(format, run.values, n * head_dim + k);
-        }
-      }
-    }
-    for (int64_t k = 0; k < head_dim; ++k) out_head[k] /= sum;
-  }
-}
-
 uint32_t read_memory(const std::byte* data, int64_t bytes, ReadPattern) {
   uint32_t all = 0;
   for (int64_t i = 0; i + 4 <= bytes; i += 4) {
@@ -180,7 +136,8 @@ constexpr Kernels kScalar = {.name = "scalar",
                              .axpy = axpy,
                              .rope = rope,
                              .to_cache = to_cache,
-                             .attend = attend,
+                             .attend = scalar::attend,
+                             .attend_tile = scalar::attend_tile,
                              .read_memory = read_memory,
                              .spin_float = spin_float,
                              .spin_int8 = spin_int8};

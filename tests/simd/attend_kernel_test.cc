@@ -2,11 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <vector>
 
-#include "quant/float16.h"
+#include "support/cached.h"
 #include "support/compare.h"
 #include "support/kernel_tables.h"
 #include "support/random.h"
@@ -16,30 +15,6 @@ namespace octavo::test {
 namespace {
 
 constexpr float kGuard = -12345.5f;
-
-float narrowed(CacheFormat format, float value) {
-  switch (format) {
-    case CacheFormat::kF32:
-      return value;
-    case CacheFormat::kF16:
-      return f16_to_f32(f32_to_f16(value));
-    case CacheFormat::kBF16:
-      return bf16_to_f32(f32_to_bf16(value));
-  }
-  return NAN;
-}
-
-// Keys or values in the cache's format, with the values that they really stand for.
-struct Cached {
-  Cached(CacheFormat format, std::vector<float> x)
-      : bytes((format == CacheFormat::kF32 ? 4 : 2) * x.size()), values(std::move(x)) {
-    scalar_kernels().to_cache(format, values.data(), bytes.data(),
-                              static_cast<int64_t>(values.size()));
-    for (float& value : values) value = narrowed(format, value);
-  }
-  std::vector<std::byte> bytes;
-  std::vector<float> values;
-};
 
 struct Case {
   CacheFormat format;
@@ -71,25 +46,10 @@ class AttendKernel : public KernelTest {
     const Matrix mv = to_matrix(values.values, c.count, c.head_dim);
     const ReferenceAttention shape{c.group, 1, c.head_dim, 0};
     const Matrix expected = reference_attention(mq, mk, mv, shape, c.count - 1);
-    EXPECT_TRUE(within(to_matrix(out, 1, c.group * c.head_dim), expected, bound(c, mq, mk, mv)))
+    EXPECT_TRUE(
+        within(to_matrix(out, 1, c.group * c.head_dim), expected, attention_bound(mq, mk, mv)))
         << "group " << c.group << ", head_dim " << c.head_dim << ", " << c.count
         << " entries, split at " << c.split << ", format " << static_cast<int>(c.format);
-  }
-
- private:
-  // A score's error becomes a relative error of its weight, twice (numerator and sum).
-  static Matrix bound(const Case& c, const Matrix& q, const Matrix& keys, const Matrix& values) {
-    const double largest_key = keys.rowwise().norm().maxCoeff();
-    Matrix bound(1, q.cols());
-    for (int64_t g = 0; g < c.group; ++g) {
-      const double norm = q.middleCols(g * c.head_dim, c.head_dim).norm();
-      const double score_error =
-          norm * largest_key / std::sqrt(static_cast<double>(c.head_dim)) * sum_error(c.head_dim);
-      const double relative = 2 * score_error + 1e-6 + sum_error(c.count);
-      bound.middleCols(g * c.head_dim, c.head_dim)
-          .setConstant(relative * values.cwiseAbs().maxCoeff());
-    }
-    return bound;
   }
 };
 OCTAVO_FOR_ALL_TABLES(AttendKernel);

@@ -34,6 +34,7 @@ TEST(KernelTables, AreComplete) {
     EXPECT_NE(table->rope, nullptr);
     EXPECT_NE(table->to_cache, nullptr);
     EXPECT_NE(table->attend, nullptr);
+    EXPECT_NE(table->attend_tile, nullptr);
     EXPECT_NE(table->read_memory, nullptr);
     EXPECT_NE(table->spin_float, nullptr);
     EXPECT_NE(table->spin_int8, nullptr);

@@ -1,0 +1,26 @@
+// Keys and values in the cache's formats, and how far attention over them may be from the exact
+// one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "simd/kernels.h"
+#include "support/matrix.h"
+
+namespace octavo::test {
+
+/// Keys or values in the cache's format, with the values that they really stand for.
+struct Cached {
+  Cached(CacheFormat format, std::vector<float> x);
+  std::vector<std::byte> bytes;
+  std::vector<float> values;
+};
+
+/// Bound of attention in float32, for each value of q [rows, group * head_dim]. A score's error
+/// becomes a relative error of its weight, twice (numerator and sum). keys, values [count,
+/// head_dim].
+Matrix attention_bound(const Matrix& q, const Matrix& keys, const Matrix& values);
+
+}  // namespace octavo::test
