@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -106,6 +108,38 @@ class AttentionOp : public BackendTest {
     }
   }
 
+  // All rows' results [sum of chunks, heads * head_dim], of the same numbers however they are cut.
+  Matrix feed(const Case& c, uint64_t seed) {
+    const auto backend = make_backend();
+    const KvCachePtr cache = make_cache(*backend, c);
+    const int64_t total = std::accumulate(c.chunks.begin(), c.chunks.end(), int64_t{0});
+    const int64_t q_cols = c.shape.heads * c.shape.head_dim;
+    const int64_t kv_cols = c.shape.kv_heads * c.shape.head_dim;
+    Random random(seed);
+    const std::vector<float> q = random.normals(total * q_cols),
+                             k = random.normals(total * kv_cols),
+                             v = random.normals(total * kv_cols);
+    AttentionShape shape;
+    shape.heads = c.shape.heads;
+    shape.rope_theta = c.theta;
+    Matrix results(total, q_cols);
+    int64_t position = 0;
+    for (const int64_t rows : c.chunks) {
+      const auto part = [&](const std::vector<float>& all, int64_t cols) {
+        return upload(*backend,
+                      std::span(all).subspan(static_cast<size_t>(position * cols),
+                                             static_cast<size_t>(rows * cols)),
+                      cols);
+      };
+      const ActivationPtr dq = part(q, q_cols), dk = part(k, kv_cols), dv = part(v, kv_cols),
+                          out = backend->activation(kMostRows, q_cols);
+      backend->attention(*dq, *dk, *dv, rows, shape, *cache, 0, position, *out);
+      results.middleRows(position, rows) = download_matrix(*backend, *out, rows);
+      position += rows;
+    }
+    return results;
+  }
+
   static KvCachePtr make_cache(Backend& backend, const Case& c) {
     KvShape shape;
     shape.layers = c.layers;
@@ -167,6 +201,27 @@ TEST_P(AttentionOp, EveryCacheFormat) {
     for (const auto& chunks : kChunkings) {
       run({{4, 2, 16, 0}, type, chunks}, random);
       run({{8, 2, 32, 5}, type, chunks}, random);
+    }
+  }
+}
+
+// A prompt in blocks, in uneven pieces and token by token: rounding apart, the same results.
+TEST_P(AttentionOp, PromptsInPiecesAndWhole) {
+  Random random(8);
+  const std::vector<std::vector<int64_t>> prompts = {
+      {64, 64, 64, 8}, {1, 63, 5, 64, 33, 34}, std::vector<int64_t>(200, 1)};
+  for (const int64_t group : {1, 2, 4, 7}) {
+    for (const int64_t head_dim : {8, 20, 64, 128}) {
+      for (const int64_t window : {0, 90}) {
+        const ReferenceAttention shape{group, 1, head_dim, window};
+        const KvType type = head_dim == 64 ? KvType::kF16 : KvType::kF32;
+        run({shape, type, prompts[1]}, random);
+        const Matrix whole = feed({shape, type, prompts[0]}, 9);
+        for (const auto& chunks : prompts) {
+          const Case c{shape, type, chunks};
+          ASSERT_LT(relative_rms(feed(c, 9), whole), 1e-6) << describe(c, 0, chunks.front());
+        }
+      }
     }
   }
 }

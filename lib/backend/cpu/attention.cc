@@ -1,6 +1,7 @@
-// Attention on the CPU: rotate, append to the cache, attend; each (row, kv head) is one piece of
-// work.
+// Attention on the CPU: rotate, append to the cache, attend; a block of rows and one kv head are
+// one piece of work.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "backend/cpu/cpu_backend.h"
@@ -43,25 +44,70 @@ void CpuBackend::append_rows(Activation& k, const Activation& v, int64_t first, 
   cache.note_written(position + first + rows - 1);
 }
 
-void CpuBackend::attend_rows(const Activation& q, int64_t first, int64_t rows, int64_t heads,
-                             CpuKvCache& cache, int64_t layer, int64_t position, Activation& out) {
-  const int64_t kv_heads = cache.shape().kv_heads, head_dim = cache.shape().head_dim;
-  const int64_t group = heads / kv_heads, half = head_dim / 2, pieces = rows * kv_heads;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-  run(pieces * group * head_dim * (position + first + rows) / kProductWork, [&](int thread,
-                                                                                int count) {
-    float* scores = scores_.data() + thread * limits_.heads * limits_.context;
-    // Later rows see more keys: dealing the pieces in turn evens the threads out.
-    for (int64_t piece = thread; piece < pieces; piece += count) {
-      const int64_t r = first + piece / kv_heads, h = piece % kv_heads;
-      float* query = static_cast<const CpuActivation&>(q).row(r) + h * group * head_dim;
-      for (int64_t g = 0; g < group; ++g) {
-        kernels_.rope(query + g * head_dim, cosine_.data() + r * half, sine_.data() + r * half,
-                      half);
+void CpuBackend::rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim) {
+  const int64_t half = head_dim / 2;
+  for (int64_t g = 0; g < group; ++g) {
+    kernels_.rope(query + g * head_dim, cosine_.data() + r * half, sine_.data() + r * half, half);
+  }
+}
+
+void CpuBackend::attend_row(const Queries& queries, int thread, int64_t r, int64_t h) {
+  CpuKvCache& cache = queries.cache;
+  const int64_t group = queries.group, head_dim = cache.shape().head_dim;
+  const int64_t position = queries.position + r, head = h * group * head_dim;
+  float* query = queries.q.row(r) + head;
+  rotate_query(query, r, group, head_dim);
+  const CpuKvCache::Runs runs = cache.visible(queries.layer, h, position, position);
+  kernels_.attend(
+      cache.format(), query, group, head_dim, queries.scale, {runs.run.data(), runs.count},
+      scores_.data() + thread * group * cache.shape().context, queries.out.row(r) + head);
+}
+
+void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows,
+                             int64_t h) {
+  CpuKvCache& cache = queries.cache;
+  const int64_t group = queries.group, head_dim = cache.shape().head_dim;
+  const int64_t head = h * group * head_dim;
+  for (int64_t r = first; r < first + rows; ++r) {
+    rotate_query(queries.q.row(r) + head, r, group, head_dim);
+  }
+  const int64_t position = queries.position + first;
+  const CpuKvCache::Runs runs = cache.visible(queries.layer, h, position, position + rows - 1);
+  const AttendTile tile = {.format = cache.format(),
+                           .tokens = rows,
+                           .group = group,
+                           .head_dim = head_dim,
+                           .q = queries.q.row(first) + head,
+                           .q_stride = queries.q.cols(),
+                           .out = queries.out.row(first) + head,
+                           .out_stride = queries.out.cols(),
+                           .scale = queries.scale,
+                           .window = cache.shape().window,
+                           .start = runs.start,
+                           .runs = {runs.run.data(), runs.count}};
+  kernels_.attend_tile(tile, tiles_.data() + thread * tile_floats_);
+}
+
+void CpuBackend::attend_rows(const Queries& queries, int64_t first, int64_t rows) {
+  const int64_t kv_heads = queries.cache.shape().kv_heads,
+                head_dim = queries.cache.shape().head_dim;
+  // With 4 heads in a group even one token is a tile: decode and prefill then give a row the same
+  // bits.
+  const bool tiled = rows * queries.group >= kLeastTileRows;
+  const int64_t step = tiled ? std::max<int64_t>(1, kTileRows / queries.group) : 1;
+  const int64_t blocks = (rows + step - 1) / step, pieces = blocks * kv_heads;
+  const int64_t products =
+      rows * kv_heads * queries.group * head_dim * (queries.position + first + rows);
+  // Later rows see more keys: they go first, and whoever is free takes the next piece.
+  std::atomic<int64_t> taken = 0;
+  run(products / kProductWork, [&](int thread, int) {
+    for (int64_t piece; (piece = taken.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
+      const int64_t block = blocks - 1 - piece / kv_heads, h = piece % kv_heads;
+      if (tiled) {
+        attend_tile(queries, thread, first + block * step, std::min(step, rows - block * step), h);
+      } else {
+        attend_row(queries, thread, first + block, h);
       }
-      const CpuKvCache::Runs runs = cache.visible(layer, h, position + r);
-      kernels_.attend(cache.format(), query, group, head_dim, scale, {runs.run.data(), runs.count},
-                      scores, static_cast<CpuActivation&>(out).row(r) + h * group * head_dim);
     }
   });
 }
@@ -70,13 +116,21 @@ void CpuBackend::attention(Activation& q, Activation& k, const Activation& v, in
                            const AttentionShape& shape, KvCache& cache, int64_t layer,
                            int64_t position, Activation& out) {
   auto& kept = static_cast<CpuKvCache&>(cache);
-  prepare_rotation(rows, kept.shape().head_dim / 2, shape.rope_theta, position);
+  const int64_t head_dim = kept.shape().head_dim;
+  prepare_rotation(rows, head_dim / 2, shape.rope_theta, position);
+  const Queries queries = {static_cast<const CpuActivation&>(q),
+                           static_cast<const CpuActivation&>(out),
+                           kept,
+                           layer,
+                           position,
+                           shape.heads / kept.shape().kv_heads,
+                           1.0f / std::sqrt(static_cast<float>(head_dim))};
   // A ring takes as many rows at a time as it can without losing keys that the first of them still
   // sees.
   for (int64_t first = 0; first < rows;) {
     const int64_t step = std::min(rows - first, kept.append_limit());
     append_rows(k, v, first, step, kept, layer, position);
-    attend_rows(q, first, step, shape.heads, kept, layer, position, out);
+    attend_rows(queries, first, step);
     first += step;
   }
 }

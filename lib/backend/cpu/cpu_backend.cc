@@ -67,8 +67,10 @@ ActivationPtr CpuBackend::activation(int64_t rows, int64_t cols) {
 }
 
 KvCachePtr CpuBackend::kv_cache(const KvShape& shape) {
-  const int64_t score_floats = team_.size() * limits_.heads * shape.context;
-  scores_ = PageArray<float>(score_floats);
+  const int64_t group = limits_.heads / shape.kv_heads;
+  scores_ = PageArray<float>(team_.size() * group * shape.context);
+  tile_floats_ = attend_tile_scratch(std::max(kTileRows, group), shape.head_dim);
+  tiles_ = PageArray<float>(team_.size() * tile_floats_);
   cosine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
   sine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
   rotation_ = {};

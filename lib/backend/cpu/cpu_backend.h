@@ -97,6 +97,8 @@ class CpuBackend final : public Backend {
   static constexpr int64_t kWideLeastRows = 16;
   /// Panels of a piece of work; hidden rows that stay in the second-level cache.
   static constexpr int64_t kWidePiece = 4, kWideHiddenRows = 128;
+  /// Query rows (tokens times the heads of a group) that attend together, and how many at least.
+  static constexpr int64_t kTileRows = 128, kLeastTileRows = 4;
 
   /// The rows of one expert within a wave.
   struct Segment {
@@ -109,6 +111,15 @@ class CpuBackend final : public Backend {
     const Expert* expert;
     int64_t first, rows;  ///< slots
     WideRows in, hidden;  ///< [rows, dim], [rows, ffn]
+  };
+
+  /// Query rows of one call: row r is the token at position + r.
+  struct Queries {
+    const CpuActivation &q, &out;
+    CpuKvCache& cache;
+    int64_t layer, position;
+    int64_t group;  // query heads of a kv head
+    float scale;
   };
 
   /// Runs body(thread, threads) on the team, or on the calling thread when there is too little to
@@ -164,8 +175,11 @@ class CpuBackend final : public Backend {
   void prepare_rotation(int64_t rows, int64_t half, double theta, int64_t position);
   void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
                    CpuKvCache& cache, int64_t layer, int64_t position);
-  void attend_rows(const Activation& q, int64_t first, int64_t rows, int64_t heads,
-                   CpuKvCache& cache, int64_t layer, int64_t position, Activation& out);
+  void rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim);
+  void attend_row(const Queries& queries, int thread, int64_t r, int64_t h);
+  void attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows, int64_t h);
+  /// Rows [first, first + rows), whose keys are in the cache.
+  void attend_rows(const Queries& queries, int64_t first, int64_t rows);
 
   void route(const CpuActivation& x, int64_t rows, const CpuWeight& router, int64_t top_k);
   void sort_slots(int64_t experts);
@@ -209,7 +223,9 @@ class CpuBackend final : public Backend {
   PageArray<float> hidden_;         // [kWave, ffn] silu(w1 x) * (w3 x)
   PageArray<float> up_;             // [kWave, block] w3 x of a few panels, for each thread
   PageArray<float> down_;           // [rows * top_k, dim] outputs of the experts
-  PageArray<float> scores_;         // [threads, heads, context]
+  PageArray<float> scores_;         // [threads, heads / kv_heads, context]
+  PageArray<float> tiles_;          // [threads, tile_floats_] scratch of attend_tile
+  int64_t tile_floats_ = 0;
   PageArray<float> cosine_, sine_;  // [rows, head_dim / 2]
   struct {
     int64_t rows = 0, half = 0, position = -1;

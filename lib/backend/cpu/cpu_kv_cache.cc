@@ -41,14 +41,15 @@ std::byte* CpuKvCache::value(int64_t layer, int64_t head, int64_t position) {
   return entry(layer, head, 1, position % capacity_);
 }
 
-CpuKvCache::Runs CpuKvCache::visible(int64_t layer, int64_t head, int64_t position) {
-  const int64_t first = shape_.window > 0 ? std::max<int64_t>(0, position - shape_.window + 1) : 0;
-  const int64_t count = position - first + 1, slot = first % capacity_;
+CpuKvCache::Runs CpuKvCache::visible(int64_t layer, int64_t head, int64_t first, int64_t last) {
+  const int64_t start = shape_.window > 0 ? std::max<int64_t>(0, first - shape_.window + 1) : 0;
+  const int64_t count = last - start + 1, slot = start % capacity_;
   const int64_t before_wrap = std::min(count, capacity_ - slot);
   Runs runs = {};
   runs.run[0] = {entry(layer, head, 0, slot), entry(layer, head, 1, slot), before_wrap};
   runs.run[1] = {entry(layer, head, 0, 0), entry(layer, head, 1, 0), count - before_wrap};
   runs.count = before_wrap == count ? 1 : 2;
+  runs.start = start;
   return runs;
 }
 

@@ -29,13 +29,14 @@ class CpuKvCache final : public KvCache {
   /// Notes that `position` has been written (for bytes()).
   void note_written(int64_t position) { written_ = std::max(written_, position + 1); }
 
-  /// The entries that the token at `position` sees, oldest first: one run, or two where the ring
-  /// wraps.
+  /// The entries that the tokens at positions [first, last] see, oldest first: one run, or two
+  /// where the ring wraps.
   struct Runs {
     std::array<KvRun, 2> run;
     size_t count;
+    int64_t start;  ///< position of the oldest
   };
-  Runs visible(int64_t layer, int64_t head, int64_t position);
+  Runs visible(int64_t layer, int64_t head, int64_t first, int64_t last);
 
  private:
   std::byte* entry(int64_t layer, int64_t head, int64_t side, int64_t slot);
