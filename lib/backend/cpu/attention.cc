@@ -88,13 +88,21 @@ void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, 
   kernels_.attend_tile(tile, tiles_.data() + thread * tile_floats_);
 }
 
+// As many as leave every thread a few pieces; a row's bits do not depend on it.
+int64_t CpuBackend::tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) const {
+  int64_t tokens = std::max<int64_t>(1, kTileRows / group);
+  const auto pieces = [&] { return (rows + tokens - 1) / tokens * kv_heads; };
+  while (tokens > 1 && tokens * group > kSmallTileRows && pieces() < 4 * team_.size()) tokens /= 2;
+  return tokens;
+}
+
 void CpuBackend::attend_rows(const Queries& queries, int64_t first, int64_t rows) {
   const int64_t kv_heads = queries.cache.shape().kv_heads,
                 head_dim = queries.cache.shape().head_dim;
   // With 4 heads in a group even one token is a tile: decode and prefill then give a row the same
   // bits.
   const bool tiled = rows * queries.group >= kLeastTileRows;
-  const int64_t step = tiled ? std::max<int64_t>(1, kTileRows / queries.group) : 1;
+  const int64_t step = tiled ? tile_tokens(rows, queries.group, kv_heads) : 1;
   const int64_t blocks = (rows + step - 1) / step, pieces = blocks * kv_heads;
   const int64_t products =
       rows * kv_heads * queries.group * head_dim * (queries.position + first + rows);

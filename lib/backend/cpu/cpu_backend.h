@@ -97,8 +97,9 @@ class CpuBackend final : public Backend {
   static constexpr int64_t kWideLeastRows = 16;
   /// Panels of a piece of work; hidden rows that stay in the second-level cache.
   static constexpr int64_t kWidePiece = 4, kWideHiddenRows = 128;
-  /// Query rows (tokens times the heads of a group) that attend together, and how many at least.
-  static constexpr int64_t kTileRows = 128, kLeastTileRows = 4;
+  /// Query rows (tokens times the heads of a group) that attend together: at most, with few rows
+  /// for many threads, and at least.
+  static constexpr int64_t kTileRows = 256, kSmallTileRows = 64, kLeastTileRows = 4;
 
   /// The rows of one expert within a wave.
   struct Segment {
@@ -178,6 +179,7 @@ class CpuBackend final : public Backend {
   void rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim);
   void attend_row(const Queries& queries, int thread, int64_t r, int64_t h);
   void attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows, int64_t h);
+  int64_t tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) const;
   /// Rows [first, first + rows), whose keys are in the cache.
   void attend_rows(const Queries& queries, int64_t first, int64_t rows);
 
