@@ -127,13 +127,25 @@ HWY_INLINE void store_parts(D d, hn::Vec<D> v, float* out, int64_t stride) {
   }
 }
 
-/// Transposes the block's keys into strips: a dimension's line has kStrip keys.
+/// The processor's own prefetching stops at each page and each change between keys and values.
+HWY_INLINE void prefetch_entry(const std::byte* entry, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) hwy::Prefetch(entry + i);
+}
+
+/// Transposes the block's keys into strips: a dimension's line has kStrip keys. Fetches the block's
+/// values and the next block's keys, which follow unless the run ends.
 template <CacheFormat kFormat>
 HWY_INLINE void pack_keys(const TileState& s) {
+  const int64_t bytes = s.head_dim * kCachedBytes<kFormat>;
   for (int64_t n = 0; n < s.count; n += 4) {
     // Columns that do not exist repeat the last key: finite, and never looked at.
     const std::byte* key[4];
-    for (int64_t j = 0; j < 4; ++j) key[j] = s.key[std::min(n + j, s.count - 1)];
+    for (int64_t j = 0; j < 4; ++j) {
+      const int64_t column = std::min(n + j, s.count - 1);
+      key[j] = s.key[column];
+      prefetch_entry(s.value[column], bytes);
+      prefetch_entry(s.key[column] + kTileKeys * bytes, bytes);
+    }
     float* out = s.keys + n / kStrip * kStrip * s.head_dim + n % kStrip;
     int64_t k = 0;
     for (; k + kLanes <= s.head_dim; k += kLanes) {
