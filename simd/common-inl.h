@@ -51,13 +51,17 @@ constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
 constexpr int kVectors = kPanelRows / kLanes;
 /// Rows of activations that share one pass over the weights: as many as the registers hold.
 constexpr int kRowBlock = kVectors == 1 ? 8 : kVectors == 2 || HWY_ARCH_ARM_A64 ? 4 : 2;
-/// How far ahead the weights are fetched: about a page, in whole tiles of the 4-bit formats.
-constexpr int kPrefetchBytes = 4608;
+/// How far ahead the weights are fetched, in whole tiles of the 4-bit formats.
+constexpr int kPrefetchBytes = 6912;
 
-/// Asks for each line of kBytes that lie kPrefetchBytes ahead.
+/// Asks for each line of kBytes that lie kPrefetchBytes ahead; past the second-level cache if they
+/// are needed once only.
 template <int kBytes>
-HWY_INLINE void fetch_ahead(const std::byte* address) {
-  for (int at = 0; at < kBytes; at += 64) hwy::Prefetch(address + kPrefetchBytes + at);
+HWY_INLINE void fetch_ahead(const std::byte* address, bool once) {
+  for (int at = 0; at < kBytes; at += 64) {
+    const std::byte* line = address + kPrefetchBytes + at;
+    once ? __builtin_prefetch(line, 0, 0) : __builtin_prefetch(line, 0, 3);
+  }
 }
 
 /// kLanes f16 values as f32.

@@ -42,7 +42,7 @@ HWY_NOINLINE void float_panel(const std::byte* panel, int64_t cols, const float*
   VF even, odd;
   int64_t k = 0;
   for (; k + 2 <= cols; k += 2, panel += kPairBytes) {
-    fetch_ahead<kPairBytes>(panel);
+    fetch_ahead<kPairBytes>(panel, kRows == 1);
     for (int v = 0; v < kVectors; ++v) {
       load_pair<kFormat>(panel, v, even, odd);
       for (int r = 0; r < kRows; ++r) {

@@ -202,7 +202,7 @@ HWY_NOINLINE void q8_panel(const std::byte* panel, int64_t tiles, const Q8Rows& 
   for (int64_t t = 0; t < tiles; ++t, panel += format.tile_bytes) {
     const int64_t k = t * format.tile_cols;
     // Later rows find the weights in the cache.
-    if (first == 0) fetch_ahead<kTileBytes>(panel);
+    if (first == 0) fetch_ahead<kTileBytes>(panel, kRows == 1);
     if constexpr (kFormat == Format::kQ8_0) q8_0_tile<kRows>(panel, cursor, k, sum);
     if constexpr (kFormat == Format::kQ4_0) q4_0_tile<kRows>(panel, cursor, k, sum);
     if constexpr (kFormat == Format::kQ4_K) q4_k_tile<kRows>(panel, cursor, k, sum);

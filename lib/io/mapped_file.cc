@@ -40,6 +40,8 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   void* data =
       ::mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_SHARED, file.fd, 0);
   if (data == MAP_FAILED) fail(ErrorCode::kIo, "cannot map {}: {}", path, std::strerror(errno));
+  // Reads that the system starts for us then bring in huge pages, where it has them for files.
+  ::madvise(data, static_cast<size_t>(status.st_size), MADV_HUGEPAGE);
   data_ = static_cast<const std::byte*>(data);
   size_ = status.st_size;
 }

@@ -6,9 +6,11 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "core/error.h"
 #include "io/model_layout.h"
@@ -17,6 +19,10 @@ namespace octavo {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// The file is written in aligned pieces of a huge page, so that systems whose page cache can keep
+/// such a page whole do, and map it as one.
+constexpr int64_t kPieceBytes = int64_t{2} << 20;
 
 // Where the file really goes: behind a symbolic link. Never onto anything but a file.
 std::string resolve_target(const std::string& path) {
@@ -40,6 +46,8 @@ struct ModelWriter::State {
   int64_t written = 0;  // bytes of it
   XXH3_state_t* hash = nullptr;
   bool done = false;
+  std::vector<std::byte> piece;  // not written yet
+  int64_t piece_offset = 0;
 
   ~State() {
     if (fd >= 0) ::close(fd);
@@ -74,6 +82,28 @@ struct ModelWriter::State {
       from += written_now;
       offset += written_now;
       count -= static_cast<size_t>(written_now);
+    }
+  }
+
+  void flush() {
+    write_at(piece_offset, piece.data(), piece.size());
+    piece_offset += static_cast<int64_t>(piece.size());
+    piece.clear();
+  }
+
+  // The same in whole pieces, for offsets that never go back; what lies between stays zero.
+  void write_behind(int64_t offset, std::span<const std::byte> bytes) {
+    if (offset != piece_offset + static_cast<int64_t>(piece.size())) {
+      flush();
+      piece_offset = offset;
+    }
+    while (!bytes.empty()) {
+      const auto held = static_cast<int64_t>(piece.size());
+      const int64_t room = kPieceBytes - piece_offset % kPieceBytes - held;
+      const auto step = std::min(bytes.size(), static_cast<size_t>(room));
+      piece.insert(piece.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(step));
+      bytes = bytes.subspan(step);
+      if (static_cast<int64_t>(step) == room) flush();
     }
   }
 
@@ -125,7 +155,7 @@ void ModelWriter::append(size_t index, std::span<const std::byte> bytes) {
     fail(ErrorCode::kInvalidArgument, "{}: tensors must be written in order and whole", s.path);
   }
   XXH3_64bits_update(s.hash, bytes.data(), bytes.size());
-  s.write_at(s.directory.tensors[index].offset + s.written, bytes.data(), bytes.size());
+  s.write_behind(s.directory.tensors[index].offset + s.written, bytes);
   s.written += count;
   s.close_finished_tensors();
 }
@@ -136,6 +166,7 @@ void ModelWriter::finish() {
     fail(ErrorCode::kInvalidArgument, "{}: tensor {} is not complete", s.path,
          s.directory.tensors[s.tensor].name);
   }
+  s.flush();
   const std::string directory = write_directory(s.directory);
   const ModelHeader header = make_header(directory, s.file_bytes);
   s.write_at(sizeof header, directory.data(), directory.size());
