@@ -46,6 +46,7 @@ using DI = hn::Rebind<int32_t, DF>;
 using DU = hn::Rebind<uint32_t, DF>;
 using VF = hn::Vec<DF>;
 using VI = hn::Vec<DI>;
+using VU = hn::Vec<DU>;
 
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
 constexpr int kVectors = kPanelRows / kLanes;

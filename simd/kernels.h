@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "quant/format.h"
+#include "simd/bf16_rows.h"
 #include "simd/wide.h"
 
 namespace octavo {
@@ -80,7 +81,7 @@ struct MachineWork {
 };
 
 struct Kernels {
-  const char* name;  ///< "avx512-vnni", "avx512", ..., "scalar"
+  const char* name;  ///< "amx", "avx512-vnni", "avx512", ..., "scalar"
 
   /// y[r, 16 * p + i] = sum_k w[16 * p + i, k] * x[r, k] for panels p in [begin, end). f32, f16,
   /// bf16 weights. x [rows, x_stride]; y [rows, y_stride]; columns of y past `out_rows` are not
@@ -106,6 +107,15 @@ struct Kernels {
   void (*quantize_wide)(const float* x, int64_t cols, int64_t group, int64_t row,
                         const WideRows& out);
 
+  /// The same for bf16 and q8_0 weights in bf16 (simd/bf16_rows.h). Null without AMX.
+  /// rows <= 16 * x.blocks.
+  void (*matmul_bf16)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
+                      int64_t begin, int64_t end, const Bf16Rows& x, int64_t rows, float* y,
+                      int64_t y_stride) = nullptr;
+  /// Splits x [cols] into row `row` of `out`: high rounded to nearest even, low what is left of it.
+  /// Null where matmul_bf16 is.
+  void (*split_bf16)(const float* x, int64_t cols, int64_t row, const Bf16Rows& out) = nullptr;
+
   /// out = x / sqrt(mean(x^2) + eps) * gain; all [cols].
   void (*rmsnorm)(const float* x, const float* gain, float eps, int64_t cols, float* out);
   /// gate = silu(gate) * up; both [count].
@@ -130,6 +140,9 @@ struct Kernels {
   /// Float multiply-adds, and the int8 dots of matmul_q8, in registers: the bounds of prefill.
   MachineWork (*spin_float)(int64_t rounds);
   MachineWork (*spin_int8)(int64_t rounds);
+  /// The same of AMX's tile products; null without AMX.
+  MachineWork (*spin_amx_int8)(int64_t rounds) = nullptr;
+  MachineWork (*spin_amx_bf16)(int64_t rounds) = nullptr;
 };
 
 /// The best this machine can run, or the one that OCTAVO_ISA names (read once).
@@ -143,5 +156,9 @@ std::string isa_name(const Kernels& table);
 const std::vector<const Kernels*>& all_kernels();
 /// The plainly right twin.
 const Kernels& scalar_kernels();
+/// AMX's tables for tests, null without AVX-512 VNNI: with its tiles emulated, and with the real
+/// instructions even where the machine lacks them, so that the test has to catch them.
+const Kernels* emulated_amx_kernels();
+const Kernels* unchecked_amx_kernels();
 
 }  // namespace octavo

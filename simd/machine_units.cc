@@ -34,6 +34,8 @@ std::vector<MachineUnit> machine_units(const Kernels& kernels) {
 #if defined(__x86_64__)
   if (has_bf16()) units.push_back({"bf16", spin_bf16});
 #endif
+  if (kernels.spin_amx_int8 != nullptr) units.push_back({"amx-int8", kernels.spin_amx_int8});
+  if (kernels.spin_amx_bf16 != nullptr) units.push_back({"amx-bf16", kernels.spin_amx_bf16});
   return units;
 }
 

@@ -6,39 +6,57 @@
 #include "hwy/foreach_target.h"  // NOLINT: includes this file again for each target
 // Highway's own headers come after foreach_target.
 #include "hwy/highway.h"
+#include "simd/amx_table-inl.h"
 #include "simd/cpu_features.h"
 #include "simd/kernel_table-inl.h"
 
 #if HWY_ONCE
 namespace octavo {
+namespace {
+
+using Table = const Kernels* (*)();
+
+/// Null where the machine cannot run the target, or the compiler did not build it.
+const Kernels* if_supported(int64_t target, Table table) {
+  return (hwy::SupportedTargets() & target) != 0 && table != nullptr ? table() : nullptr;
+}
+
+}  // namespace
 
 std::vector<const Kernels*> vector_tables() {
-  using Table = const Kernels* (*)();
-  struct Candidate {
-    int64_t target;
-    Table table;
-  };
-  const Candidate candidates[] = {
+  const CpuFeatures& features = cpu_features();
+  const Kernels* const candidates[] = {
 #if HWY_ARCH_X86
-    {HWY_AVX3_DL, HWY_CHOOSE_AVX3_DL(table)},
-    {HWY_AVX3, HWY_CHOOSE_AVX3(table)},
-    {HWY_AVX2, cpu_features().avx_vnni ? dot_product_table : nullptr},
-    {HWY_AVX2, HWY_CHOOSE_AVX2(table)},
-    {HWY_SSE4, HWY_CHOOSE_SSE4(table)},
-    {HWY_SSSE3, HWY_CHOOSE_SSSE3(table)},
+    features.amx ? unchecked_amx_kernels() : nullptr,
+    if_supported(HWY_AVX3_DL, HWY_CHOOSE_AVX3_DL(table)),
+    if_supported(HWY_AVX3, HWY_CHOOSE_AVX3(table)),
+    if_supported(HWY_AVX2, features.avx_vnni ? dot_product_table : nullptr),
+    if_supported(HWY_AVX2, HWY_CHOOSE_AVX2(table)),
+    if_supported(HWY_SSE4, HWY_CHOOSE_SSE4(table)),
+    if_supported(HWY_SSSE3, HWY_CHOOSE_SSSE3(table)),
 #elif HWY_ARCH_ARM
-    {HWY_NEON, cpu_features().neon_dotprod ? dot_product_table : nullptr},
-    {HWY_NEON, HWY_CHOOSE_NEON(table)},
+    if_supported(HWY_NEON, features.neon_dotprod ? dot_product_table : nullptr),
+    if_supported(HWY_NEON, HWY_CHOOSE_NEON(table)),
 #endif
   };
   std::vector<const Kernels*> tables;
-  for (const Candidate& candidate : candidates) {
-    const bool runs = (hwy::SupportedTargets() & candidate.target) != 0;
-    if (!runs || candidate.table == nullptr) continue;
-    if (const Kernels* found = candidate.table()) tables.push_back(found);
+  for (const Kernels* candidate : candidates) {
+    if (candidate != nullptr) tables.push_back(candidate);
   }
   return tables;
 }
+
+#if HWY_ARCH_X86
+const Kernels* emulated_amx_kernels() {
+  return if_supported(HWY_AVX3_DL, HWY_CHOOSE_AVX3_DL(emulated_amx_table));
+}
+const Kernels* unchecked_amx_kernels() {
+  return if_supported(HWY_AVX3_DL, HWY_CHOOSE_AVX3_DL(amx_table));
+}
+#else
+const Kernels* emulated_amx_kernels() { return nullptr; }
+const Kernels* unchecked_amx_kernels() { return nullptr; }
+#endif
 
 }  // namespace octavo
 #endif  // HWY_ONCE
