@@ -27,8 +27,9 @@ struct Q8Rows {
 };
 /// A block whose largest value is below this counts as zeros: 127 / max would not be finite.
 inline constexpr float kQ8SmallestMax = 1e-36f;
-/// Columns of a Q8Rows for `cols` values: rounded up to 256, so that every quantized tile is whole.
-inline constexpr int64_t q8_padded(int64_t cols) { return (cols + 255) / 256 * 256; }
+/// Columns of a Q8Rows for `cols` values: rounded up to 256, so that every quantized tile is whole,
+/// and a line more, so that the rows of a block do not share one set of the first-level cache.
+inline constexpr int64_t q8_padded(int64_t cols) { return (cols + 255) / 256 * 256 + 64; }
 
 /// Keys or values of one head in the cache: `data` [positions, head_dim] of 2-byte or 4-byte
 /// floats.
