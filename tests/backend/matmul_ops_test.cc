@@ -126,7 +126,7 @@ void check_product(Backend& backend, const TestWeight& w, int64_t first, int64_t
   const std::string what = std::string(format_name(w.format)) + " [" +
                            std::to_string(w.values.rows()) + ", " + std::to_string(cols) +
                            "], rows " + std::to_string(first) + " + " + std::to_string(rows);
-  const bool wide = may_be_wide(w.format, rows);
+  const bool wide = may_be_packed(w.format, rows);
   EXPECT_TRUE(within(actual, expected, product_bound(input, w, wide))) << what;
   if (traits(w.format).activation == ActivationFormat::kQ8 && actual.size() >= 300) {
     const double error = std::sqrt((actual - expected).cwiseAbs2().mean());
@@ -182,7 +182,7 @@ TEST_P(MatmulOps, MatmulRunsSeveralProjections) {
     for (size_t i = 0; i < weights.size(); ++i) {
       const TestWeight& w = weights[i];
       EXPECT_TRUE(within(download_matrix(*backend, *outs[i], rows), input * w.values.transpose(),
-                         product_bound(input, w, may_be_wide(w.format, rows))))
+                         product_bound(input, w, may_be_packed(w.format, rows))))
           << i << ", rows " << rows;
       expect_guards(*backend, *outs[i], rows);
     }

@@ -158,7 +158,7 @@ TEST_P(AmxBf16, RoundsNoMoreThanItSays) {
     const Bf16Input x(random.normals(shape.rows * shape.cols), shape, parts, table().split_bf16);
     const auto out = guarded_product(table().matmul_bf16, w, x.rows(), shape, 0, 2);
     const Matrix magnitudes = x.exact().cwiseAbs() * w.magnitudes().transpose();
-    const double rounding = 0x1p-9 + (parts == 1 ? 0x1p-9 + 0x1p-18 : 0x1p-17);
+    const double rounding = 0x1p-8 + (parts == 1 ? 0x1p-8 + 0x1p-16 : 0x1p-15);
     const Matrix bound = magnitudes * (rounding + sum_error(parts * shape.cols));
     EXPECT_TRUE(within(out.values(), x.exact() * w.values().transpose(), bound));
   }

@@ -32,12 +32,12 @@ namespace octavo::test {
          << bound(at_row, at_col);
 }
 
-Matrix activation_error(const Matrix& x, Format weights, bool wide) {
+Matrix activation_error(const Matrix& x, Format weights, bool packed) {
   Matrix error = Matrix::Zero(x.rows(), x.cols());
   if (weights == Format::kBF16) return x.cwiseAbs() * 0x1p-16;
   if (traits(weights).activation == ActivationFormat::kF32) return error;
   for (Eigen::Index r = 0; r < x.rows(); ++r) {
-    const Eigen::Index group = wide ? kWideCols : 32;
+    const Eigen::Index group = packed && is_wide(weights) ? kWideCols : 32;
     for (Eigen::Index first = 0; first < x.cols(); first += group) {
       const Eigen::Index count = std::min(group, x.cols() - first);
       const double step = x.row(r).segment(first, count).cwiseAbs().maxCoeff() / 127;
@@ -47,17 +47,25 @@ Matrix activation_error(const Matrix& x, Format weights, bool wide) {
   return error;
 }
 
-Matrix product_bound(const Matrix& x, const TestWeight& w, bool wide) {
-  const Matrix moved = activation_error(x, w.format, wide), largest = x.cwiseAbs() + moved;
-  Matrix bound = moved * w.values.cwiseAbs().transpose() + matmul_bound(largest, w.magnitudes);
-  if (wide) bound += largest * w.shift.transpose();
-  return bound;
+Matrix product_bound(const Matrix& x, const TestWeight& w, bool packed) {
+  const Matrix moved = activation_error(x, w.format, packed), largest = x.cwiseAbs() + moved;
+  const Matrix sum = matmul_bound(largest, w.magnitudes);
+  const Matrix bound = moved * w.values.cwiseAbs().transpose() + sum;
+  if (!packed) return bound;
+  if (is_wide(w.format)) return bound + largest * w.shift.transpose();
+  const Matrix products = x.cwiseAbs() * w.values.cwiseAbs().transpose();
+  return bound.cwiseMax(products * (kBf16Rounding * (2 + kBf16Rounding)) + 1.01 * sum);
 }
 
-double product_noise(const Matrix& x, const TestWeight& w, bool wide) {
-  const Matrix variance = activation_error(x, w.format, wide).cwiseAbs2() / 3;
+double product_noise(const Matrix& x, const TestWeight& w, bool packed) {
+  const Matrix variance = activation_error(x, w.format, packed).cwiseAbs2() / 3;
   Matrix total = variance * w.values.cwiseAbs2().transpose();
-  if (wide) total += x.cwiseAbs2() * w.shift.cwiseAbs2().transpose();
+  if (packed && is_wide(w.format)) {
+    total += x.cwiseAbs2() * w.shift.cwiseAbs2().transpose();
+  } else if (packed) {
+    total = total.cwiseMax(x.cwiseAbs2() * w.values.cwiseAbs2().transpose() *
+                           (2 * kBf16Rounding * kBf16Rounding / 3));
+  }
   return std::sqrt(total.mean());
 }
 

@@ -30,22 +30,27 @@ inline Matrix matmul_bound(const Matrix& x, const Matrix& magnitudes) {
 /// From how many rows on a product with 4-bit weights may bring both sides to int8 with one scale
 /// for 256 columns (simd/wide.h).
 inline constexpr int64_t kWideLeastRows = 16;
-inline bool may_be_wide(Format weights, int64_t rows) {
-  return is_wide(weights) && rows >= kWideLeastRows;
+/// And with q8_0 weights both sides to bf16 (simd/bf16_rows.h).
+inline bool may_be_packed(Format weights) { return is_wide(weights) || weights == Format::kQ8_0; }
+inline bool may_be_packed(Format weights, int64_t rows) {
+  return may_be_packed(weights) && rows >= kWideLeastRows;
 }
+/// How far rounding to bf16 moves a number, relative to it.
+inline constexpr double kBf16Rounding = 0x1p-8;
 
 /// How far each activation may move before a weight of this format meets it: half a step of its
-/// block of 32, or of 256 where `wide`, where the kernel multiplies int8; 16 bits of mantissa for
+/// block of 32, or of 256 where `packed`, where the kernel multiplies int8; 16 bits of mantissa for
 /// bf16, whose products may take activations as the sum of two bf16 numbers; not at all for f32 and
 /// f16.
-Matrix activation_error(const Matrix& x, Format weights, bool wide = false);
+Matrix activation_error(const Matrix& x, Format weights, bool packed = false);
 
 /// The largest error of x * w^T through a backend: activations moved by activation_error, weights
-/// by `shift` (as of PackedMatrix) where `wide`, then a float32 sum.
-Matrix product_bound(const Matrix& x, const TestWeight& w, bool wide);
+/// by `shift` (as of PackedMatrix) where `packed`, then a float32 sum; for packed q8_0, whichever
+/// of int8 and bf16 is further off.
+Matrix product_bound(const Matrix& x, const TestWeight& w, bool packed);
 
-/// The root mean square of the error that rounding both sides to int8 should make in x * w^T, all
+/// The root mean square of the error that rounding both sides should make in x * w^T, all
 /// values together; errors of the single activations are independent and even within their step.
-double product_noise(const Matrix& x, const TestWeight& w, bool wide);
+double product_noise(const Matrix& x, const TestWeight& w, bool packed);
 
 }  // namespace octavo::test

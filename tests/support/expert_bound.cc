@@ -4,9 +4,9 @@
 
 namespace octavo::test {
 
-Matrix expert_bound(const Matrix& x, const TestExpert& expert, bool wide) {
+Matrix expert_bound(const Matrix& x, const TestExpert& expert, bool packed) {
   const auto product = [&](const TestWeight& w) {
-    return product_bound(x, w, wide && is_wide(w.format));
+    return product_bound(x, w, packed && may_be_packed(w.format));
   };
   const Matrix gate = x * expert.w1.values.transpose(), up = x * expert.w3.values.transpose();
   const Matrix gate_error = product(expert.w1), up_error = product(expert.w3);
@@ -16,7 +16,7 @@ Matrix expert_bound(const Matrix& x, const TestExpert& expert, bool wide) {
                               silu.cwiseAbs().cwiseProduct(up_error) + 1e-6 * hidden.cwiseAbs();
   const Matrix largest = hidden.cwiseAbs() + hidden_error;
   return hidden_error * expert.w2.values.cwiseAbs().transpose() +
-         product_bound(largest, expert.w2, wide && is_wide(expert.w2.format));
+         product_bound(largest, expert.w2, packed && may_be_packed(expert.w2.format));
 }
 
 }  // namespace octavo::test

@@ -16,6 +16,6 @@ struct TestExpert {
 
 /// Bound of every value of the expert's output for x [rows, dim]: the errors of the two products
 /// pass through silu (whose slope is below 1.1) into the third product.
-Matrix expert_bound(const Matrix& x, const TestExpert& expert, bool wide);
+Matrix expert_bound(const Matrix& x, const TestExpert& expert, bool packed);
 
 }  // namespace octavo::test

@@ -42,9 +42,10 @@ CpuBackend::CpuBackend(const BackendLimits& limits, const Kernels& kernels)
       q8_(std::max(limits.rows, std::min(kWave, limits.rows * limits.top_k)),
           std::max(limits.cols, limits.ffn_dim)),
       // Each expert's rows start a block of their own.
-      wide_in_(wide_blocks(limits.rows * limits.top_k) + limits.experts, limits.cols),
-      wide_out_(wide_blocks(limits.rows * limits.top_k) + limits.experts, limits.ffn_dim),
-      wide_hidden_(team_.size() * 2 * kWideHiddenRows * kWideCols),
+      packed_in_(kernels, packed_blocks(limits.rows * limits.top_k) + limits.experts, limits.cols),
+      packed_out_(kernels, packed_blocks(limits.rows * limits.top_k) + limits.experts,
+                  limits.ffn_dim),
+      packed_hidden_(team_.size() * 2 * kPackedHiddenRows * kPackedCols),
       gathered_(kWave * limits.cols),
       hidden_(kWave * limits.ffn_dim),
       up_(kWave * std::max(team_.size() * kThreadBlock, kDenseBlock) * kPanelRows),
@@ -58,7 +59,7 @@ CpuBackend::CpuBackend(const BackendLimits& limits, const Kernels& kernels)
   slot_row_.reserve(slots);
   slot_expert_.reserve(slots);
   segments_.reserve(limits.experts);
-  wide_segments_.reserve(limits.experts);
+  packed_segments_.reserve(limits.experts);
   dense_rows_.reserve(limits.experts);
 }
 
@@ -143,12 +144,12 @@ void CpuBackend::matmul(const Activation& x, int64_t first, int64_t rows,
     return matmul(x, first, rows, projections.subspan(kMostProjections));
   }
   const CpuActivation& in = cpu(x);
-  matmul_wide(in, first, rows, projections);
+  matmul_packed(in, first, rows, projections);
   Operand operand = {in.row(first), in.cols(), q8_.rows(in.cols()), rows};
   int64_t panels = 0;
   bool quantized = false;
   for (const Projection& p : projections) {
-    if (takes_wide(*p.weight, rows)) continue;
+    if (packing(*p.weight, rows) != RowPacking::kNone) continue;
     panels += packed_panels(p.weight->rows());
     quantized = quantized || takes_q8(cpu(*p.weight));
   }
@@ -167,7 +168,7 @@ void CpuBackend::matmul(const Activation& x, int64_t first, int64_t rows,
   run_shares(work, panels, at_a_time, [&](int64_t begin, int64_t end, int) {
     for (size_t i = 0; i < projections.size(); ++i) {
       const CpuWeight& w = cpu(*projections[i].weight);
-      if (takes_wide(w, rows)) continue;
+      if (packing(w, rows) != RowPacking::kNone) continue;
       const int64_t here = packed_panels(w.rows());
       const int64_t b = std::clamp<int64_t>(begin, 0, here), e = std::clamp<int64_t>(end, 0, here);
       if (b < e && done[i] < rows) {

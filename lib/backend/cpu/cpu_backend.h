@@ -9,6 +9,7 @@
 #include "backend/cpu/cpu_kv_cache.h"
 #include "backend/cpu/dense_matmul.h"
 #include "backend/cpu/memory.h"
+#include "backend/cpu/packed_rows.h"
 #include "core/parallel.h"
 #include "core/team.h"
 #include "simd/kernels.h"
@@ -51,19 +52,6 @@ class Q8Scratch {
   PageArray<int32_t> sum_;
 };
 
-/// Owned storage of WideRows, in blocks of 16 rows.
-class WideScratch {
- public:
-  WideScratch(int64_t blocks, int64_t cols);
-  /// Blocks [first, first + blocks) of a scratch that holds rows of `cols` values.
-  WideRows rows(int64_t first, int64_t blocks, int64_t cols) const;
-
- private:
-  PageArray<int8_t> q_;
-  PageArray<float> scale_;
-  PageArray<int32_t> sum_;
-};
-
 class CpuBackend final : public Backend {
  public:
   CpuBackend(const BackendLimits& limits, const Kernels& kernels);
@@ -94,9 +82,9 @@ class CpuBackend final : public Backend {
   static constexpr int64_t kThreadBlock = 8, kDenseBlock = 64;
   static constexpr size_t kMostProjections = 3;
   /// Fewer rows are not worth unpacking the weights for.
-  static constexpr int64_t kWideLeastRows = 16;
+  static constexpr int64_t kPackedLeastRows = 16;
   /// Panels of a piece of work; hidden rows that stay in the second-level cache.
-  static constexpr int64_t kWidePiece = 4, kWideHiddenRows = 128;
+  static constexpr int64_t kPackedPiece = 4, kPackedHiddenRows = 128;
   /// Query rows (tokens times the heads of a group) that attend together: at most, with few rows
   /// for many threads, and at least.
   static constexpr int64_t kTileRows = 256, kSmallTileRows = 64, kLeastTileRows = 4;
@@ -107,11 +95,11 @@ class CpuBackend final : public Backend {
     int64_t first, rows;
     Segment after(int64_t done) const { return {expert, first + done, rows - done}; }
   };
-  /// The rows of one expert that go through the wide kernels.
-  struct WideSegment {
+  /// The rows of one expert that go through the kernels of many rows.
+  struct PackedSegment {
     const Expert* expert;
-    int64_t first, rows;  ///< slots
-    WideRows in, hidden;  ///< [rows, dim], [rows, ffn]
+    int64_t first, rows;    ///< slots
+    PackedRows in, hidden;  ///< [rows, dim], [rows, ffn]
   };
 
   /// Query rows of one call: row r is the token at position + r.
@@ -161,17 +149,17 @@ class CpuBackend final : public Backend {
   int64_t multiply_dense(const CpuWeight& w, int64_t begin, int64_t end, const Operand& x, float* y,
                          int64_t y_stride);
 
-  bool takes_wide(const Weight& w, int64_t rows) const;
-  void quantize_wide_row(const float* x, int64_t cols, int64_t row, const WideRows& out);
-  void multiply_wide(const Weight& w, int64_t begin, int64_t end, const WideRows& x, int64_t rows,
-                     float* y, int64_t y_stride);
-  /// Those of the projections that the wide kernels take.
-  void matmul_wide(const CpuActivation& x, int64_t first, int64_t rows,
-                   std::span<const Projection> projections);
-  void hidden_group(const WideSegment& segment, int64_t group, int thread);
-  /// False: the wide kernels do not take it.
-  bool add_wide_segment(const Expert& expert, int64_t first, int64_t rows);
-  void run_wide_segments(const CpuActivation& x);
+  /// How the rows of a product with w are packed; kNone: the other kernels take it.
+  RowPacking packing(const Weight& w, int64_t rows) const;
+  void multiply_packed(const Weight& w, int64_t begin, int64_t end, const PackedRows& x,
+                       int64_t rows, float* y, int64_t y_stride);
+  /// Those of the projections whose rows are packed.
+  void matmul_packed(const CpuActivation& x, int64_t first, int64_t rows,
+                     std::span<const Projection> projections);
+  void hidden_group(const PackedSegment& segment, int64_t group, int thread);
+  /// False: the other kernels take it.
+  bool add_packed_segment(const Expert& expert, int64_t first, int64_t rows);
+  void run_packed_segments(const CpuActivation& x);
 
   void prepare_rotation(int64_t rows, int64_t half, double theta, int64_t position);
   void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
@@ -218,15 +206,15 @@ class CpuBackend final : public Backend {
   Team team_;
   DenseMatmul dense_;
 
-  Q8Scratch q8_;                    // inputs of a product
-  WideScratch wide_in_, wide_out_;  // inputs of products with many rows: [.., cols], [.., ffn]
-  PageArray<float> wide_hidden_;    // [threads, 2, kWideHiddenRows, kWideCols] w1 x, w3 x
-  PageArray<float> gathered_;       // [kWave, dim] inputs of the experts, sorted by expert
-  PageArray<float> hidden_;         // [kWave, ffn] silu(w1 x) * (w3 x)
-  PageArray<float> up_;             // [kWave, block] w3 x of a few panels, for each thread
-  PageArray<float> down_;           // [rows * top_k, dim] outputs of the experts
-  PageArray<float> scores_;         // [threads, heads / kv_heads, context]
-  PageArray<float> tiles_;          // [threads, tile_floats_] scratch of attend_tile
+  Q8Scratch q8_;                          // inputs of a product
+  PackedScratch packed_in_, packed_out_;  // inputs of products of many rows: [.., cols], [.., ffn]
+  PageArray<float> packed_hidden_;        // [threads, 2, kPackedHiddenRows, kPackedCols] w1 x, w3 x
+  PageArray<float> gathered_;             // [kWave, dim] inputs of the experts, sorted by expert
+  PageArray<float> hidden_;               // [kWave, ffn] silu(w1 x) * (w3 x)
+  PageArray<float> up_;                   // [kWave, block] w3 x of a few panels, for each thread
+  PageArray<float> down_;                 // [rows * top_k, dim] outputs of the experts
+  PageArray<float> scores_;               // [threads, heads / kv_heads, context]
+  PageArray<float> tiles_;                // [threads, tile_floats_] scratch of attend_tile
   int64_t tile_floats_ = 0;
   PageArray<float> cosine_, sine_;  // [rows, head_dim / 2]
   struct {
@@ -240,7 +228,7 @@ class CpuBackend final : public Backend {
   std::vector<int32_t> slot_expert_;
   std::vector<int64_t> expert_first_;  // [experts + 1]
   std::vector<Segment> segments_;
-  std::vector<WideSegment> wide_segments_;
+  std::vector<PackedSegment> packed_segments_;
 };
 
 }  // namespace octavo

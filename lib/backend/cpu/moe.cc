@@ -178,17 +178,17 @@ void CpuBackend::run_experts(const CpuActivation& x, std::span<const Expert> exp
                              CpuActivation& out) {
   sort_slots(static_cast<int64_t>(experts.size()));
   const auto uses = static_cast<int64_t>(slot_row_.size());
-  wide_segments_.clear();
+  packed_segments_.clear();
   int64_t waiting = 0;  // slots [waiting, first) go through the other kernels
   for (int64_t first = 0, end; first < uses; first = end) {
     end = first + 1;
     while (end < uses && slot_expert_[end] == slot_expert_[first]) ++end;
-    if (!add_wide_segment(experts[slot_expert_[first]], first, end - first)) continue;
+    if (!add_packed_segment(experts[slot_expert_[first]], first, end - first)) continue;
     run_waves(x, experts, waiting, first);
     waiting = end;
   }
   run_waves(x, experts, waiting, uses);
-  run_wide_segments(x);
+  run_packed_segments(x);
   const int64_t dim = x.cols(), top_k = uses / decided_.rows;
   for_rows(decided_.rows, dim, [&](int64_t r) {
     std::fill_n(out.row(r), dim, 0.0f);
