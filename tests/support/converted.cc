@@ -40,10 +40,9 @@ Converted::Converted(const ModelConfig& config, uint64_t seed, Format format, Fo
   convert_folder(checkpoint.path(), path_, format, 1);  // too small for more
 }
 
-Runner::Runner(const std::string& path, const TransformerOptions& options,
-               std::shared_ptr<Device> device)
+Runner::Runner(const std::string& path, const TransformerOptions& options)
     : file_(path),
-      device_(std::move(device)),
+      device_(make_device("cpu")),
       transformer_(file_.config(),
                    std::make_shared<const ModelWeights>(load_weights(file_, *device_)), *device_,
                    options) {

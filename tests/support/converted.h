@@ -31,11 +31,10 @@ class Converted {
   std::string path_ = folder_->file("model.8vo");
 };
 
-/// A model file with a transformer on a device.
+/// A model file with a transformer on the CPU.
 class Runner {
  public:
-  explicit Runner(const std::string& path, const TransformerOptions& options = {},
-                  std::shared_ptr<Device> device = make_device("cpu"));
+  explicit Runner(const std::string& path, const TransformerOptions& options = {});
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
