@@ -11,7 +11,7 @@ namespace octavo::cli {
 namespace {
 
 struct ConvertArguments {
-  std::string source, output, type = "q4_k";
+  std::string source, output, type;
   bool dry_run = false;
   int threads = 0;
 };
@@ -20,7 +20,7 @@ int run(const ConvertArguments& arguments) {
   ConvertOptions options;
   options.source = arguments.source;
   options.output = arguments.output;
-  options.format = *parse_format(arguments.type);
+  options.format = parse_format(arguments.type);
   options.threads = arguments.threads;
   ConvertSummary summary;
   if (arguments.dry_run) {
@@ -54,6 +54,7 @@ void add_convert_command(CLI::App& app, std::function<int()>& action) {
                     "Check the source and say what would be written");
   add_threads_option(*command, arguments->threads);
   command->footer(
+      "Without --type: q4_k, but a source that is quantized keeps its own types.\n"
       "q4_k (4.5 bits a weight) is the usual choice; q8_0 (8.5 bits) is close to the original.\n"
       "Ctrl-C leaves nothing behind.");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });

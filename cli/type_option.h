@@ -6,7 +6,7 @@
 
 namespace octavo::cli {
 
-/// One of the formats' names; `type` holds the default.
+/// One of the formats' names; `type` holds the default; empty: none.
 void add_type_option(CLI::App& command, std::string& type);
 
 }  // namespace octavo::cli

@@ -35,6 +35,7 @@ class QuantizingMaker : public PanelMaker {
     entry_ = &entry;
     tensor_ = &source_.tensors[index];
     row_bytes_ = row_bytes(entry.format, entry.cols);
+    copies_ = traits(tensor_->type).same_blocks == entry.format;
     scratch_.resize(static_cast<size_t>(threads));
     for (Scratch& scratch : scratch_) {
       scratch.values.resize(static_cast<size_t>(entry.cols));
@@ -47,6 +48,10 @@ class QuantizingMaker : public PanelMaker {
     const int64_t first = panel * kPanelRows;
     const int rows = static_cast<int>(std::min<int64_t>(kPanelRows, entry_->rows - first));
     for (int r = 0; r < rows; ++r) {
+      if (copies_) {
+        copy_row(*tensor_, first + r, scratch.rows.data() + r * row_bytes_);
+        continue;
+      }
       read_row(*tensor_, first + r, scratch.values);
       if (!all_finite(scratch.values)) return report(first + r, scratch.values);
       std::byte* row = entry_->order == Order::kPlain ? dst : scratch.rows.data() + r * row_bytes_;
@@ -65,9 +70,8 @@ class QuantizingMaker : public PanelMaker {
 
   void done(int64_t first, int64_t last) override {
     const int64_t begin = first * kPanelRows, end = std::min(last * kPanelRows, tensor_->rows);
-    const int64_t bytes = (end - begin) * tensor_->row_bytes();
-    tensor_->file->release(tensor_->offset + begin * tensor_->row_bytes(), bytes);
-    done_bytes_ += bytes;
+    release_rows(*tensor_, begin, end);
+    done_bytes_ += (end - begin) * tensor_->row_bytes();
     if (options_.progress && !options_.progress(done_bytes_, source_bytes_)) {
       fail(ErrorCode::kInvalidArgument, "the conversion was cancelled; {} was not written",
            options_.output);
@@ -97,12 +101,24 @@ class QuantizingMaker : public PanelMaker {
   const TensorEntry* entry_ = nullptr;
   const SourceTensor* tensor_ = nullptr;
   int64_t row_bytes_ = 0, done_bytes_ = 0;
+  bool copies_ = false;  // the source's blocks as they are
   std::vector<Scratch> scratch_;
   std::atomic<int64_t> bad_ = kNone;
 };
 
-ConvertSummary plan(const ModelSource& source, Format format) {
-  ModelDirectory directory = plan_directory(source.config, format);
+bool is_quantized(const ModelSource& source) {
+  return std::any_of(source.tensors.begin(), source.tensors.end(),
+                     [](const SourceTensor& tensor) { return traits(tensor.type).block_cols > 1; });
+}
+
+ConvertSummary plan(const ModelSource& source, const ConvertOptions& options) {
+  const bool keeps = !options.format && is_quantized(source);
+  const Format format = options.format.value_or(Format::kQ4_K);
+  ModelDirectory directory =
+      plan_directory(source.config, keeps ? "source" : std::string(format_name(format)),
+                     [&](const TensorEntry&, size_t index) {
+                       return keeps ? traits(source.tensors[index].type).kept_as : format;
+                     });
   directory.tokenizer = source.tokenizer;
   directory.chat_template = source.chat_template;
   directory.source = source.description;
@@ -118,12 +134,12 @@ ConvertSummary plan(const ModelSource& source, Format format) {
 }  // namespace
 
 ConvertSummary plan_conversion(const ConvertOptions& options) {
-  return plan(open_source(options.source), options.format);
+  return plan(open_source(options.source), options);
 }
 
 ConvertSummary convert(const ConvertOptions& options) {
   const ModelSource source = open_source(options.source);
-  ConvertSummary summary = plan(source, options.format);
+  ConvertSummary summary = plan(source, options);
   ModelWriter writer(options.output, std::move(summary.directory));
   QuantizingMaker maker(source, options, summary.source_bytes);
   stream_panels(writer, maker, options.threads);

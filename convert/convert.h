@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "io/model_file.h"
@@ -14,7 +15,9 @@ struct ConvertOptions {
   std::string
       source;  ///< folder of HF safetensors, or folder with Mistral consolidated*.safetensors
   std::string output;  ///< path of the .8vo
-  Format format = Format::kQ4_K;
+  /// Of all matrices but the routers; none: q4_k, but a source that is quantized keeps its own
+  /// types.
+  std::optional<Format> format;
   int threads = 0;  ///< 0: as many as the processors
   /// Called now and then with (bytes of source read, bytes in all); returning false cancels.
   std::function<bool(int64_t, int64_t)> progress;

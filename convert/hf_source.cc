@@ -53,10 +53,11 @@ std::set<std::string> indexed_files(const fs::path& path) {
   return files;
 }
 
-void open_weights(const fs::path& folder, ModelSource& source) {
+StoredTensors open_weights(const fs::path& folder) {
+  StoredTensors stored;
   if (is_present(folder / kWeights)) {
-    source.files.push_back(std::make_unique<SafetensorsFile>((folder / kWeights).string()));
-    return;
+    add_safetensors(stored, (folder / kWeights).string());
+    return stored;
   }
   for (const std::string& name : indexed_files(folder / kIndex)) {
     const fs::path shard = folder / name;
@@ -64,8 +65,9 @@ void open_weights(const fs::path& folder, ModelSource& source) {
       fail(ErrorCode::kIo, "{}: the shard {} is missing; is the download complete?",
            (folder / kIndex).string(), printable(name));
     }
-    source.files.push_back(std::make_unique<SafetensorsFile>(shard.string()));
+    add_safetensors(stored, shard.string());
   }
+  return stored;
 }
 
 // A list of named templates holds one called "default".
@@ -104,13 +106,15 @@ ModelSource open_hf(const fs::path& folder) {
   source.path = folder.string();
   source.description = folder_name(folder);
   source.config = read_hf_config((folder / kConfig).string(), source.notes);
-  open_weights(folder, source);
+  const StoredTensors stored = open_weights(folder);
   if (const fs::path tokenizer = folder / "tokenizer.model"; is_present(tokenizer)) {
     source.tokenizer = read_small_file(tokenizer);
   }
   source.chat_template = read_chat_template(folder);
   const bool mixture = source.config.experts > 0;
-  resolve_tensors(source, [mixture](const std::string& name) { return hf_name(name, mixture); });
+  resolve_tensors(source, stored, [mixture](const std::string& name) {
+    return TensorPlace{.name = hf_name(name, mixture)};
+  });
   return source;
 }
 

@@ -110,18 +110,14 @@ ModelSource open_mistral(const fs::path& folder) {
   source.path = folder.string();
   source.description = folder_name(folder);
   source.config = read_params(folder / kParams, source.notes);
-  for (const fs::path& path : weight_files(folder)) {
-    source.files.push_back(std::make_unique<SafetensorsFile>(path.string()));
-  }
+  StoredTensors stored;
+  for (const fs::path& path : weight_files(folder)) add_safetensors(stored, path.string());
   source.tokenizer = read_tokenizer(folder);
   const bool mixture = source.config.experts > 0;
-  resolve_tensors(source,
-                  [mixture](const std::string& name) { return mistral_name(name, mixture); });
-  const std::vector<TensorEntry> plan = tensor_plan(source.config);
-  for (size_t i = 0; i < plan.size(); ++i) {
-    const bool rotated = plan[i].name.ends_with(".wq") || plan[i].name.ends_with(".wk");
-    if (rotated) source.tensors[i].interleaved_head_dim = source.config.head_dim;
-  }
+  resolve_tensors(source, stored, [mixture](const std::string& name) {
+    return TensorPlace{.name = mistral_name(name, mixture)};
+  });
+  mark_interleaved(source);
   return source;
 }
 

@@ -16,40 +16,54 @@ int64_t whole_tiles(const TensorEntry& entry) {
 }
 
 // One note for each width that is stored in another way than asked for, or padded.
-void add_notes(Format format, ModelDirectory& directory) {
-  std::map<std::string, int64_t> counts;
-  for (const TensorEntry& entry : directory.tensors) {
-    if (entry.order == Order::kPlain || is_router(entry)) continue;
-    if (entry.format != format) {
-      ++counts[fmt::format("of {} columns stored as {}: {} needs a multiple of {}", entry.cols,
-                           format_name(entry.format), format_name(format),
-                           traits(format).block_cols)];
+class Notes {
+ public:
+  void add(const TensorEntry& entry, Format wanted) {
+    if (entry.format != wanted) {
+      ++counts_[fmt::format("of {} columns stored as {}: {} needs a multiple of {}", entry.cols,
+                            format_name(entry.format), format_name(wanted),
+                            traits(wanted).block_cols)];
     }
     if (whole_tiles(entry) != entry.cols) {
-      ++counts[fmt::format("of {} columns padded to {}", entry.cols, whole_tiles(entry))];
+      ++counts_[fmt::format("of {} columns padded to {}", entry.cols, whole_tiles(entry))];
     }
     if (entry.rows % kPanelRows != 0) {
-      ++counts[fmt::format("of {} rows padded to {}", entry.rows,
-                           packed_panels(entry.rows) * kPanelRows)];
+      ++counts_[fmt::format("of {} rows padded to {}", entry.rows,
+                            packed_panels(entry.rows) * kPanelRows)];
     }
   }
-  for (const auto& [what, count] : counts) {
-    directory.notes.push_back(fmt::format("{} tensor{} {}", count, count == 1 ? "" : "s", what));
+  std::vector<std::string> text() const {
+    std::vector<std::string> lines;
+    for (const auto& [what, count] : counts_) {
+      lines.push_back(fmt::format("{} tensor{} {}", count, count == 1 ? "" : "s", what));
+    }
+    return lines;
   }
-}
+
+ private:
+  std::map<std::string, int64_t> counts_;
+};
 
 }  // namespace
 
-ModelDirectory plan_directory(const ModelConfig& config, Format format) {
+ModelDirectory plan_directory(const ModelConfig& config, const std::string& requested,
+                              const FormatChoice& choice) {
   ModelDirectory directory;
   directory.config = config;
-  directory.requested_format = format_name(format);
+  directory.requested_format = requested;
   directory.tensors = tensor_plan(config);
-  for (TensorEntry& entry : directory.tensors) {
-    const bool keeps_f32 = entry.order == Order::kPlain || is_router(entry);
-    entry.format = keeps_f32 ? Format::kF32 : storable_format(format, entry.cols);
+  Notes notes;
+  for (size_t i = 0; i < directory.tensors.size(); ++i) {
+    TensorEntry& entry = directory.tensors[i];
+    if (entry.order == Order::kPlain || is_router(entry)) {
+      entry.format = Format::kF32;
+      continue;
+    }
+    const Format wanted = choice(entry, i);
+    entry.format = storable_format(wanted, entry.cols);
+    notes.add(entry, wanted);
   }
-  add_notes(format, directory);
+  directory.notes = notes.text();
   return directory;
 }
 

@@ -157,7 +157,4 @@ SafeTensors parse_safetensors_header(std::span<const std::byte> bytes, int64_t f
   }
 }
 
-SafetensorsFile::SafetensorsFile(const std::string& path)
-    : file_(path), tensors_(parse_safetensors_header(file_.bytes(), file_.size(), path)) {}
-
 }  // namespace octavo

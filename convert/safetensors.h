@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "io/mapped_file.h"
-
 namespace octavo {
 
 /// One tensor of a safetensors file.
@@ -25,20 +23,5 @@ using SafeTensors = std::map<std::string, SafeTensor, std::less<>>;
 /// stands in messages. Throws Error(kFormat). The fuzzed entry.
 SafeTensors parse_safetensors_header(std::span<const std::byte> bytes, int64_t file_size,
                                      const std::string& name);
-
-/// A mapped safetensors file.
-class SafetensorsFile {
- public:
-  /// Throws Error(kIo | kFormat).
-  explicit SafetensorsFile(const std::string& path);
-
-  const MappedFile& file() const { return file_; }
-  const std::string& path() const { return file_.path(); }
-  const SafeTensors& tensors() const { return tensors_; }
-
- private:
-  MappedFile file_;
-  SafeTensors tensors_;
-};
 
 }  // namespace octavo

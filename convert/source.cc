@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "convert/safetensors.h"
 #include "convert/source_layout.h"
 #include "core/error.h"
 #include "io/json_fields.h"
@@ -19,56 +20,80 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kLargestSmallFile = int64_t{256} << 20;
 
-std::optional<SourceType> parse_type(std::string_view dtype) {
-  if (dtype == "F32") return SourceType::kF32;
-  if (dtype == "F16") return SourceType::kF16;
-  if (dtype == "BF16") return SourceType::kBF16;
-  return std::nullopt;
-}
-
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text;
   for (const int64_t size : shape) text += (text.empty() ? "" : " x ") + std::to_string(size);
   return text.empty() ? "a single number" : text;
 }
 
-// Which file has a tensor; a name in two files would make the result a matter of chance.
-std::map<std::string, const SafetensorsFile*, std::less<>> index_tensors(
-    const ModelSource& source) {
-  std::map<std::string, const SafetensorsFile*, std::less<>> index;
-  for (const auto& file : source.files) {
-    for (const auto& [name, tensor] : file->tensors()) {
-      const auto [found, is_new] = index.emplace(name, file.get());
-      if (!is_new) {
-        fail(ErrorCode::kFormat, "tensor {} is in {} and in {}; keep one of them", printable(name),
-             found->second->path(), file->path());
-      }
-    }
-  }
-  return index;
+// Whether `shape` holds place.parts matrices of the planned one, transposed or not.
+bool fits(const std::vector<int64_t>& shape, const TensorEntry& planned, const TensorPlace& place) {
+  if (planned.order == Order::kPlain) return shape == std::vector<int64_t>{planned.cols};
+  const int64_t first = place.transposed ? planned.cols : planned.rows;
+  const int64_t second = place.transposed ? planned.rows : planned.cols;
+  if (shape == std::vector<int64_t>{place.parts * first, second}) return true;
+  return place.parts > 1 && shape == std::vector<int64_t>{place.parts, first, second};
 }
 
-SourceTensor check_tensor(const std::string& name, const SafetensorsFile& file,
-                          const TensorEntry& planned) {
-  const SafeTensor& found = file.tensors().find(name)->second;
-  const std::vector<int64_t> expected = planned.order == Order::kPlain
-                                            ? std::vector<int64_t>{planned.cols}
-                                            : std::vector<int64_t>{planned.rows, planned.cols};
-  if (found.shape != expected) {
-    fail(ErrorCode::kFormat, "{}: tensor {} is {}, the config says {}", file.path(), name,
-         shape_text(found.shape), shape_text(expected));
+std::vector<int64_t> expected_shape(const TensorEntry& planned, const TensorPlace& place) {
+  if (planned.order == Order::kPlain) return {planned.cols};
+  std::vector<int64_t> shape = {planned.rows, planned.cols};
+  if (place.transposed) std::swap(shape[0], shape[1]);
+  if (place.parts > 1) shape.insert(shape.begin(), place.parts);
+  return shape;
+}
+
+std::string known_types() {
+  std::string text;
+  for (const std::string_view name : source_type_names()) {
+    text += (text.empty() ? "" : ", ") + std::string(name);
   }
-  const std::optional<SourceType> type = parse_type(found.dtype);
+  return text;
+}
+
+SourceTensor check_tensor(const StoredTensor& found, const TensorEntry& planned,
+                          const TensorPlace& place) {
+  const std::string& path = found.file->path();
+  if (!fits(found.shape, planned, place)) {
+    fail(ErrorCode::kFormat, "{}: tensor {} is {}, the config says {}", path, place.name,
+         shape_text(found.shape), shape_text(expected_shape(planned, place)));
+  }
+  const std::optional<SourceType> type = parse_source_type(found.type);
   if (!type) {
-    fail(ErrorCode::kFormat, "{}: tensor {} is of type {}, expected BF16, F16 or F32", file.path(),
-         name, printable(found.dtype));
+    fail(ErrorCode::kFormat, "{}: tensor {} is of type {}, expected one of {}", path, place.name,
+         printable(found.type), known_types());
   }
-  return {.name = name,
-          .file = &file.file(),
-          .type = *type,
-          .offset = found.offset,
-          .rows = planned.rows,
-          .cols = planned.cols};
+  const int block_cols = traits(*type).block_cols;
+  if (planned.cols % block_cols != 0 || (place.transposed && block_cols > 1)) {
+    fail(ErrorCode::kFormat, "{}: tensor {} of {} columns cannot be of type {}", path, place.name,
+         planned.cols, found.type);
+  }
+  SourceTensor tensor = {.name = place.name,
+                         .file = found.file,
+                         .type = *type,
+                         .offset = found.offset,
+                         .rows = planned.rows,
+                         .cols = planned.cols,
+                         .transposed = place.transposed};
+  tensor.offset += place.part * tensor.bytes();
+  return tensor;
+}
+
+// Where the first block of a row is.
+const std::byte* row_start(const SourceTensor& tensor, int64_t row) {
+  const int64_t stride = tensor.transposed ? traits(tensor.type).block_bytes : tensor.row_bytes();
+  return tensor.file->bytes().data() + tensor.offset + source_row(tensor, row) * stride;
+}
+
+float read_float(SourceType type, const std::byte* src) {
+  if (type == SourceType::kF32) {
+    float value;
+    std::memcpy(&value, src, sizeof value);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, src, sizeof bits);
+  return type == SourceType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
 }  // namespace
@@ -90,16 +115,37 @@ nlohmann::json read_json_file(const fs::path& path) {
   return parse_json(read_small_file(path), path.string());
 }
 
-void resolve_tensors(ModelSource& source, const NameMapping& name_in_source) {
-  const auto index = index_tensors(source);
+void add_stored(StoredTensors& stored, const std::string& name, StoredTensor tensor) {
+  const auto [found, is_new] = stored.try_emplace(name, tensor);
+  if (is_new) return;
+  fail(ErrorCode::kFormat, "tensor {} is in {} and in {}; keep one of them", printable(name),
+       found->second.file->path(), tensor.file->path());
+}
+
+void add_safetensors(StoredTensors& stored, const std::string& path) {
+  const auto file = std::make_shared<const MappedFile>(path);
+  for (auto& [name, tensor] : parse_safetensors_header(file->bytes(), file->size(), path)) {
+    add_stored(stored, name, {file, tensor.dtype, tensor.shape, tensor.offset});
+  }
+}
+
+void resolve_tensors(ModelSource& source, const StoredTensors& stored, const PlaceMapping& place) {
   for (const TensorEntry& planned : tensor_plan(source.config)) {
-    const std::string name = name_in_source(planned.name);
-    const auto found = index.find(name);
-    if (found == index.end()) {
+    const TensorPlace wanted = place(planned.name);
+    const auto found = stored.find(wanted.name);
+    if (found == stored.end()) {
       fail(ErrorCode::kFormat, "{}: tensor {} is missing; is the download complete?", source.path,
-           name);
+           wanted.name);
     }
-    source.tensors.push_back(check_tensor(name, *found->second, planned));
+    source.tensors.push_back(check_tensor(found->second, planned, wanted));
+  }
+}
+
+void mark_interleaved(ModelSource& source) {
+  const std::vector<TensorEntry> plan = tensor_plan(source.config);
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const bool rotated = plan[i].name.ends_with(".wq") || plan[i].name.ends_with(".wk");
+    if (rotated) source.tensors[i].interleaved_head_dim = source.config.head_dim;
   }
 }
 
@@ -146,16 +192,24 @@ int64_t source_row(const SourceTensor& tensor, int64_t row) {
 }
 
 void read_row(const SourceTensor& tensor, int64_t row, std::span<float> dst) {
-  const std::byte* src =
-      tensor.file->bytes().data() + tensor.offset + source_row(tensor, row) * tensor.row_bytes();
-  if (tensor.type == SourceType::kF32) {
-    std::memcpy(dst.data(), src, dst.size_bytes());
-    return;
-  }
+  const std::byte* src = row_start(tensor, row);
+  const int64_t bytes = traits(tensor.type).block_bytes;
+  const int64_t stride = tensor.transposed ? tensor.rows * bytes : bytes;
   for (size_t i = 0; i < dst.size(); ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, src + 2 * i, 2);
-    dst[i] = tensor.type == SourceType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+    dst[i] = read_float(tensor.type, src + static_cast<int64_t>(i) * stride);
+  }
+}
+
+void copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst) {
+  std::memcpy(dst, row_start(tensor, row), static_cast<size_t>(tensor.row_bytes()));
+}
+
+void release_rows(const SourceTensor& tensor, int64_t first, int64_t last) {
+  if (!tensor.transposed) {
+    tensor.file->release(tensor.offset + first * tensor.row_bytes(),
+                         (last - first) * tensor.row_bytes());
+  } else if (last == tensor.rows) {  // every row has bytes everywhere
+    tensor.file->release(tensor.offset, tensor.bytes());
   }
 }
 

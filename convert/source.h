@@ -7,26 +7,27 @@
 #include <string>
 #include <vector>
 
-#include "convert/safetensors.h"
+#include "convert/source_type.h"
+#include "io/mapped_file.h"
 #include "model/config.h"
 
 namespace octavo {
 
-/// The types that weights come in.
-enum class SourceType : uint8_t { kF32, kF16, kBF16 };
-
-/// A tensor of the checkpoint that becomes one tensor of the model file.
+/// A tensor of the checkpoint (or a part of one) that becomes one tensor of the model file.
 struct SourceTensor {
   std::string name;  ///< in the checkpoint
-  const MappedFile* file = nullptr;
+  std::shared_ptr<const MappedFile> file;
   SourceType type = SourceType::kF32;
-  int64_t offset = 0;  ///< of its bytes in the file
+  int64_t offset = 0;  ///< of its first block in the file
   int64_t rows = 0, cols = 0;
+  /// Stored as [cols, rows]; floats only.
+  bool transposed = false;
   /// Not 0: rows come as interleaved pairs (2 i, 2 i + 1) within heads of this many rows, and are
   /// given as half-split ones (i, i + head_dim / 2).
   int64_t interleaved_head_dim = 0;
 
-  int64_t row_bytes() const { return cols * (type == SourceType::kF32 ? 4 : 2); }
+  /// Of one row of the model file, wherever its values lie.
+  int64_t row_bytes() const { return cols / traits(type).block_cols * traits(type).block_bytes; }
   int64_t bytes() const { return rows * row_bytes(); }
 };
 
@@ -37,7 +38,6 @@ struct ModelSource {
   std::string tokenizer;      ///< the SentencePiece model; empty: none
   std::string chat_template;  ///< Jinja; empty: none
   std::vector<std::string> notes;
-  std::vector<std::unique_ptr<SafetensorsFile>> files;
   std::vector<SourceTensor> tensors;  ///< in the order of tensor_plan(config), all checked
 };
 
@@ -50,6 +50,14 @@ int64_t source_row(const SourceTensor& tensor, int64_t row);
 
 /// Row `row` (in the model file's order) of a tensor as f32. dst [cols].
 void read_row(const SourceTensor& tensor, int64_t row, std::span<float> dst);
+
+/// The blocks of row `row` (in the model file's order) as they are; not of a transposed tensor. dst
+/// holds row_bytes().
+void copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst);
+
+/// Tells the kernel that rows [first, last) in the model file's order, handed out in order, are
+/// done with.
+void release_rows(const SourceTensor& tensor, int64_t first, int64_t last);
 
 /// The config.json of a Mixtral or Mistral checkpoint. Notes for people are added to `notes`.
 ModelConfig read_hf_config(const std::string& path, std::vector<std::string>& notes);

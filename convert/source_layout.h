@@ -1,8 +1,10 @@
-// What the two checkpoint layouts share; not for use outside convert/.
+// What the checkpoint layouts share; not for use outside convert/.
 #pragma once
 
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -26,11 +28,37 @@ std::string folder_name(const std::filesystem::path& folder);
 std::string read_small_file(const std::filesystem::path& path);
 nlohmann::json read_json_file(const std::filesystem::path& path);
 
-/// Name in the checkpoint of a tensor of the model file ("layers.3.wq").
-using NameMapping = std::function<std::string(const std::string&)>;
-/// Finds every tensor of the config's plan in source.files, checks type and shape, and fills
-/// source.tensors. Throws Error(kFormat).
-void resolve_tensors(ModelSource& source, const NameMapping& name_in_source);
+/// A tensor as a file of the checkpoint stores it, dense and row-major.
+struct StoredTensor {
+  std::shared_ptr<const MappedFile> file;
+  std::string type;  ///< as the file names it: "BF16", "Q4_K"
+  std::vector<int64_t> shape;
+  int64_t offset = 0;  ///< of its bytes in the file
+};
+using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
+
+/// Adds a tensor; a name in two files would make the result a matter of chance, so it throws
+/// Error(kFormat).
+void add_stored(StoredTensors& stored, const std::string& name, StoredTensor tensor);
+/// Adds what a safetensors file holds. Throws Error.
+void add_safetensors(StoredTensors& stored, const std::string& path);
+
+/// Where a tensor of the model file is found.
+struct TensorPlace {
+  std::string name;  ///< in the checkpoint
+  /// Part `part` of `parts` equal ones along the first dimension, which may be [parts, rows, cols]
+  /// or [parts * rows, cols]. 1: the whole tensor.
+  int64_t part = 0, parts = 1;
+  bool transposed = false;  ///< (each part is) stored as [cols, rows]
+};
+/// Place in the checkpoint of a tensor of the model file ("layers.3.wq").
+using PlaceMapping = std::function<TensorPlace(const std::string&)>;
+/// Finds every tensor of the config's plan, checks type and shape, and fills source.tensors. Throws
+/// Error(kFormat).
+void resolve_tensors(ModelSource& source, const StoredTensors& stored, const PlaceMapping& place);
+
+/// Marks wq and wk as stored in interleaved pairs.
+void mark_interleaved(ModelSource& source);
 
 /// A window in a mixture's config is ignored, as the reference does; returns the window to use.
 int64_t sliding_window(int64_t configured, bool mixture, std::vector<std::string>& notes);

@@ -178,7 +178,9 @@ class RandomMaker : public PanelMaker {
 
 ConvertSummary synthesize(const SynthOptions& options) {
   validate(options.config);
-  ModelDirectory directory = plan_directory(options.config, options.format);
+  ModelDirectory directory =
+      plan_directory(options.config, std::string(format_name(options.format)),
+                     [&](const TensorEntry&, size_t) { return options.format; });
   directory.source = fmt::format("random weights, seed {}", options.seed);
   directory.notes.push_back("random weights: for measurements, not for text");
   ConvertSummary summary = summarize(std::move(directory), 0);

@@ -46,7 +46,7 @@ TEST_F(HfErrors, WrongShape) {
 TEST_F(HfErrors, WrongDtype) {
   edit([](auto& tensors) { tensor_named(tensors, kW1).dtype = "I32"; });
   EXPECT_THAT(convert_error(copy.path()),
-              AllOf(HasSubstr(kW1), HasSubstr("I32"), HasSubstr("expected BF16, F16 or F32")));
+              AllOf(HasSubstr(kW1), HasSubstr("I32"), HasSubstr("expected one of F32, F16, BF16")));
 }
 
 TEST_F(HfErrors, NotANumberIsFoundWithItsPlace) {

@@ -1,0 +1,31 @@
+// The types in which checkpoints store values, and what becomes of each.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "quant/format.h"
+
+namespace octavo {
+
+enum class SourceType : uint8_t { kF32, kF16, kBF16 };
+
+struct SourceTypeTraits {
+  SourceType type;
+  std::string_view name;  ///< as files name it
+  int block_cols;         ///< values of a block
+  int block_bytes;
+  /// The format with exactly these values: blocks are copied, nothing is computed. Floats are
+  /// checked on their way and have none.
+  std::optional<Format> same_blocks;
+  Format kept_as;  ///< the format that loses least when a source is kept as it is
+};
+
+const SourceTypeTraits& traits(SourceType type);
+std::optional<SourceType> parse_source_type(std::string_view name);
+/// All names, for messages.
+std::vector<std::string_view> source_type_names();
+
+}  // namespace octavo
