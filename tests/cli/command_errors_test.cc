@@ -149,6 +149,11 @@ INSTANTIATE_TEST_SUITE_P(
         Arguments{"perplexity", "m.8vo"}, Arguments{"perplexity", "m.8vo", "-f", "a", "--ctx", "2"},
         Arguments{"convert"}, Arguments{"convert", "a"}, Arguments{"inspect"}, Arguments{"synth"},
         Arguments{"bench"}, Arguments{"bench", "m.8vo", "-p", "-1"},
+        Arguments{"bench", "m.8vo", "-t", "0"}, Arguments{"bench", "m.8vo", "-t", "-1"},
+        Arguments{"bench", "m.8vo", "-t", "x"}, Arguments{"bench", "m.8vo", "-t", "1025"},
+        Arguments{"perplexity", "m.8vo", "-f", "a", "-t", "0"},
+        Arguments{"perplexity", "m.8vo", "-f", "a", "-t", "-1"},
+        Arguments{"perplexity", "m.8vo", "-f", "a", "-t", "2.5"},
         Arguments{"bench", "m.8vo", "-r", "0"}, Arguments{"bench", "m.8vo", "-p", "0", "-n", "0"},
         Arguments{"convert", "a", "--to", "b", "--type", "q9"}));
 

@@ -40,9 +40,10 @@ Converted::Converted(const ModelConfig& config, uint64_t seed, Format format, Fo
   convert_folder(checkpoint.path(), path_, format, 1);  // too small for more
 }
 
-Runner::Runner(const std::string& path, const TransformerOptions& options)
+Runner::Runner(const std::string& path, const TransformerOptions& options,
+               std::shared_ptr<Device> device)
     : file_(path),
-      device_(make_device("cpu")),
+      device_(std::move(device)),
       transformer_(file_.config(),
                    std::make_shared<const ModelWeights>(load_weights(file_, *device_)), *device_,
                    options) {

@@ -31,10 +31,11 @@ class Converted {
   std::string path_ = folder_->file("model.8vo");
 };
 
-/// A model file with a transformer on the CPU.
+/// A model file with a transformer on a device.
 class Runner {
  public:
-  explicit Runner(const std::string& path, const TransformerOptions& options = {});
+  explicit Runner(const std::string& path, const TransformerOptions& options = {},
+                  std::shared_ptr<Device> device = make_device("cpu"));
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <string>
+#include <vector>
 
 #include "simd/kernels.h"
 
@@ -15,6 +16,15 @@ class KernelTest : public ::testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& table() const { return *GetParam(); }
 };
+
+/// Every table that a whole model can run on here; AMX with its tiles emulated where there is none.
+inline std::vector<const Kernels*> tables_for_models() {
+  std::vector<const Kernels*> tables = all_kernels();
+  if (find_kernels("amx") == nullptr && emulated_amx_kernels() != nullptr) {
+    tables.insert(tables.begin(), emulated_amx_kernels());
+  }
+  return tables;
+}
 
 /// A table's or format's name in the form that GoogleTest allows.
 inline std::string test_name(std::string name) {

@@ -13,14 +13,18 @@ namespace {
 
 class CpuDevice final : public Device {
  public:
+  explicit CpuDevice(const Kernels& kernels) : kernels_(kernels) {}
   std::string_view name() const override { return "cpu"; }
   std::string description() const override {
-    return fmt::format("cpu, {}, {} processors", kernels().name, available_threads());
+    return fmt::format("cpu, {}, {} processors", kernels_.name, available_threads());
   }
   WeightPtr load(const TensorView& tensor) override { return std::make_shared<CpuWeight>(tensor); }
   std::unique_ptr<Backend> backend(const BackendLimits& limits) override {
-    return std::make_unique<CpuBackend>(limits, kernels());
+    return std::make_unique<CpuBackend>(limits, kernels_);
   }
+
+ private:
+  const Kernels& kernels_;
 };
 
 }  // namespace
@@ -32,7 +36,11 @@ std::shared_ptr<Device> make_cpu_device() {
     for (const Kernels* table : all_kernels()) names += fmt::format(" {}", isa_name(*table));
     fail(ErrorCode::kUnsupported, "OCTAVO_ISA is '{}', but this machine has{}", wanted, names);
   }
-  return std::make_shared<CpuDevice>();
+  return make_cpu_device(kernels());
+}
+
+std::shared_ptr<Device> make_cpu_device(const Kernels& kernels) {
+  return std::make_shared<CpuDevice>(kernels);
 }
 
 }  // namespace octavo

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "backend/backend.h"
+#include "simd/kernels.h"
 
 namespace octavo {
 
@@ -21,6 +22,9 @@ class CpuWeight final : public Weight {
   TensorView view_;
 };
 
+/// With the kernels that OCTAVO_ISA names, or the best.
 std::shared_ptr<Device> make_cpu_device();
+/// With these.
+std::shared_ptr<Device> make_cpu_device(const Kernels& kernels);
 
 }  // namespace octavo
