@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/report.h"
+#include "bench/run.h"
 #include "bench/weights.h"
 
 namespace octavo::bench {
@@ -83,9 +84,5 @@ void register_all() {
 }  // namespace octavo::bench
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  octavo::bench::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return octavo::bench::run(argc, argv, octavo::bench::register_all);
 }
