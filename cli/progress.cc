@@ -29,11 +29,20 @@ std::string duration_text(double seconds) {
 
 }  // namespace
 
-ProgressBar::ProgressBar(std::string label)
-    : label_(std::move(label)), terminal_(::isatty(STDERR_FILENO) == 1), start_(Clock::now()) {}
+ProgressBar::ProgressBar(std::string label, std::string unit)
+    : label_(std::move(label)),
+      unit_(std::move(unit)),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      start_(Clock::now()) {}
 
 ProgressBar::~ProgressBar() {
   if (terminal_ && drawn_ != Clock::time_point{}) std::fputs("\r\033[K", stderr);
+}
+
+std::string ProgressBar::amount(int64_t done, int64_t total, double rate) const {
+  if (!unit_.empty()) return fmt::format("{} of {} {}  {:.0f} a second", done, total, unit_, rate);
+  return fmt::format("{:.2f} of {:.2f} GB  {:.0f} MB/s", static_cast<double>(done) / 1e9,
+                     static_cast<double>(total) / 1e9, rate / 1e6);
 }
 
 void ProgressBar::show(int64_t done, int64_t total) {
@@ -46,9 +55,8 @@ void ProgressBar::show(int64_t done, int64_t total) {
   const double left = rate > 0 ? static_cast<double>(total - done) / rate : 0;
   const int full = static_cast<int>(share * kBarWidth);
   const std::string bar = std::string(full, '#') + std::string(kBarWidth - full, '.');
-  std::fputs(fmt::format("\r\033[K{} [{}] {:3.0f} %  {:.2f} of {:.2f} GB  {:.0f} MB/s  {} left",
-                         label_, bar, 100 * share, static_cast<double>(done) / 1e9,
-                         static_cast<double>(total) / 1e9, rate / 1e6, duration_text(left))
+  std::fputs(fmt::format("\r\033[K{} [{}] {:3.0f} %  {}  {} left", label_, bar, 100 * share,
+                         amount(done, total, rate), duration_text(left))
                  .c_str(),
              stderr);
   std::fflush(stderr);

@@ -8,11 +8,12 @@
 
 namespace octavo::cli {
 
-/// One line that is drawn over and over: share done, bytes a second, time left. Draws nothing when
+/// One line that is drawn over and over: share done, work a second, time left. Draws nothing when
 /// standard error is no terminal.
 class ProgressBar {
  public:
-  explicit ProgressBar(std::string label);
+  /// What is counted: bytes, or `unit` by name.
+  explicit ProgressBar(std::string label, std::string unit = "");
   /// Leaves a clean line.
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
@@ -23,7 +24,9 @@ class ProgressBar {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::string label_;
+  std::string amount(int64_t done, int64_t total, double rate) const;
+
+  std::string label_, unit_;
   const bool terminal_;
   const Clock::time_point start_;
   Clock::time_point drawn_;
