@@ -6,6 +6,7 @@
 #define OCTAVO_SIMD_AMX_TABLE_INL_H_
 #endif
 
+#include "simd/attention_bf16_tiles-inl.h"
 #include "simd/kernel_table-inl.h"
 #include "simd/machine_tiles-inl.h"
 #include "simd/matmul_bf16_tiles-inl.h"
@@ -23,6 +24,7 @@ Kernels tile_table(const char* name) {
   kernels.matmul_wide = matmul_wide_tiles<Tiles>;
   kernels.matmul_bf16 = matmul_bf16<Tiles>;
   kernels.split_bf16 = split_bf16;
+  kernels.attend_tile = attend_bf16_tile<Tiles>;
   kernels.spin_amx_int8 = spin_tiles<true, Tiles>;
   kernels.spin_amx_bf16 = spin_tiles<false, Tiles>;
   return kernels;

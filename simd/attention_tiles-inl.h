@@ -153,6 +153,37 @@ HWY_NOINLINE void weigh_tile(const AttendTile& tile, const TileState& s, int64_t
   }
 }
 
+/// Nothing seen yet.
+HWY_INLINE void start_rows(const TileState& s) {
+  // Finite, so that a row which sees nothing yet never meets infinity minus infinity.
+  std::fill_n(s.largest, s.rows, std::numeric_limits<float>::lowest());
+  std::fill_n(s.total, s.rows, 0.0f);
+  std::fill_n(s.sums, s.rows * s.width, 0.0f);
+}
+
+/// Calls visit(hidden) for each block of keys, which is then `s`; token t sees entries up to
+/// hidden + t.
+template <CacheFormat kFormat, class Visit>
+HWY_INLINE void for_key_blocks(const AttendTile& tile, TileState& s, const Visit& visit) {
+  int64_t entries = 0;
+  for (const KvRun& run : tile.runs) entries += run.count;
+  KvReader reader{tile.runs, tile.head_dim * kCachedBytes<kFormat>};
+  for (s.first = -(tile.start % kTileKeys); s.first < entries; s.first += kTileKeys) {
+    s.count = std::min(kTileKeys, entries - s.first);
+    reader.next_block(s);
+    visit(entries - tile.tokens);
+  }
+}
+
+/// Sums to means.
+HWY_INLINE void finish_rows(const AttendTile& tile, const TileState& s) {
+  for (int64_t r = 0; r < s.rows; ++r) {
+    float* out = tile.out + r / tile.group * tile.out_stride + r % tile.group * tile.head_dim;
+    const float inverse = 1.0f / s.total[r];
+    for (int64_t k = 0; k < s.head_dim; ++k) out[k] = s.sums[r * s.width + k] * inverse;
+  }
+}
+
 template <CacheFormat kFormat>
 HWY_NOINLINE void attend_tile_as(const AttendTile& tile, float* scratch) {
   TileState s = split_scratch(tile, scratch);
@@ -161,29 +192,15 @@ HWY_NOINLINE void attend_tile_as(const AttendTile& tile, float* scratch) {
     const float* q = tile.q + t * tile.q_stride;
     for (int64_t i = 0; i < row; ++i) s.queries[t * row + i] = tile.scale * q[i];
   }
-  // Finite, so that a row which sees nothing yet never meets infinity minus infinity.
-  std::fill_n(s.largest, s.rows, std::numeric_limits<float>::lowest());
-  std::fill_n(s.total, s.rows, 0.0f);
-  std::fill_n(s.sums, s.rows * s.width, 0.0f);
-
-  int64_t entries = 0;
-  for (const KvRun& run : tile.runs) entries += run.count;
-  const int64_t hidden = entries - tile.tokens;
-  KvReader reader{tile.runs, tile.head_dim * kCachedBytes<kFormat>};
-  for (s.first = -(tile.start % kTileKeys); s.first < entries; s.first += kTileKeys) {
-    s.count = std::min(kTileKeys, entries - s.first);
-    reader.next_block(s);
+  start_rows(s);
+  for_key_blocks<kFormat>(tile, s, [&](int64_t hidden) {
     pack_keys<kFormat>(s);
     if (s.packs_values) pack_values<kFormat>(s);
     score_tile(tile, s, hidden);
     weigh_tile(tile, s, hidden);
     value_tile<kFormat>(tile, s, hidden);
-  }
-  for (int64_t r = 0; r < s.rows; ++r) {
-    float* out = tile.out + r / tile.group * tile.out_stride + r % tile.group * tile.head_dim;
-    const float inverse = 1.0f / s.total[r];
-    for (int64_t k = 0; k < s.head_dim; ++k) out[k] = s.sums[r * s.width + k] * inverse;
-  }
+  });
+  finish_rows(tile, s);
 }
 
 inline void attend_tile(const AttendTile& tile, float* scratch) {

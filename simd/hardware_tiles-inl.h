@@ -57,7 +57,6 @@ class HardwareTiles {
 /// of 4 bytes, are in tiles 0 to 3; activations come to tiles 4 and 5, weights to 6 and 7.
 constexpr int kPairBlocks = 2, kPairPanels = 2;
 constexpr int kPairWidth = kPairPanels * kPanelRows;
-constexpr int kPairStride = 4 * kPairWidth;
 template <int kBlock, int kPanel>
 constexpr int kSumTile = kPairPanels* kBlock + kPanel;
 template <int kBlock>
@@ -81,22 +80,22 @@ HWY_INLINE void zero_sums(Tiles& tiles) {
       [&]<int kB, int kP>() { tiles.template zero<kSumTile<kB, kP>>(); });
 }
 
-/// Where the sums of a block and panel begin in [32][32] lanes of 4 bytes.
-constexpr int sum_at(int block, int panel) {
-  return block * kTileRows * kPairWidth + panel * kPanelRows;
+/// Where the sums of a block and panel begin in [32][width] lanes of 4 bytes.
+constexpr int64_t sum_at(int block, int panel, int64_t width) {
+  return block * kTileRows * width + panel * kPanelRows;
 }
 
 template <int kBlocks, int kPanels, class Tiles, class Lane>
-HWY_INLINE void store_sums(const Tiles& tiles, Lane* to) {
+HWY_INLINE void store_sums(const Tiles& tiles, Lane* to, int64_t width = kPairWidth) {
   for_sum_tiles<kBlocks, kPanels>([&]<int kB, int kP>() {
-    tiles.template store<kSumTile<kB, kP>>(to + sum_at(kB, kP), kPairStride);
+    tiles.template store<kSumTile<kB, kP>>(to + sum_at(kB, kP, width), 4 * width);
   });
 }
 
 template <int kBlocks, int kPanels, class Tiles, class Lane>
-HWY_INLINE void load_sums(Tiles& tiles, const Lane* from) {
+HWY_INLINE void load_sums(Tiles& tiles, const Lane* from, int64_t width = kPairWidth) {
   for_sum_tiles<kBlocks, kPanels>([&]<int kB, int kP>() {
-    tiles.template load<kSumTile<kB, kP>>(from + sum_at(kB, kP), kPairStride);
+    tiles.template load<kSumTile<kB, kP>>(from + sum_at(kB, kP, width), 4 * width);
   });
 }
 

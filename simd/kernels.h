@@ -69,10 +69,11 @@ inline constexpr int64_t kTileKeys = 64, kTilePadding = 32;
 inline constexpr int64_t tile_padded(int64_t count) {
   return (count + kTilePadding - 1) / kTilePadding * kTilePadding;
 }
-/// Floats of scratch for a tile of `rows` = tokens * group, whatever the number of entries.
+/// Floats of scratch for a tile of `rows` = tokens * group, whatever the number of entries. Whole
+/// blocks of rows, which is what AMX computes.
 inline constexpr int64_t attend_tile_scratch(int64_t rows, int64_t head_dim) {
-  return rows * (2 * tile_padded(head_dim) + kTileKeys) + 2 * kTileKeys * tile_padded(head_dim) +
-         3 * tile_padded(rows);
+  return bf16_blocks(rows) * kBf16Rows * (2 * tile_padded(head_dim) + kTileKeys) +
+         2 * kTileKeys * tile_padded(head_dim) + 3 * tile_padded(rows);
 }
 
 /// Arithmetic done by a loop that touches no memory.
@@ -132,7 +133,8 @@ struct Kernels {
   void (*attend)(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
                  std::span<const KvRun> runs, float* scores, float* out);
   /// The same for a block of tokens; scratch [attend_tile_scratch(tokens * group, head_dim)],
-  /// aligned to 64 bytes. A row has the same bits in any tile.
+  /// aligned to 64 bytes. A row has the same bits in any tile. With AMX, 2-byte caches meet queries
+  /// and weights that are each the sum of two bf16 numbers.
   void (*attend_tile)(const AttendTile& tile, float* scratch);
 
   /// Reads [data, data + bytes), whole words, and does next to nothing with it: the bound of

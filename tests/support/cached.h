@@ -18,9 +18,18 @@ struct Cached {
   std::vector<float> values;
 };
 
+/// How products inside attention may be off, relative to each, and how many make one.
+struct ProductError {
+  double relative = 0;
+  int64_t products = 1;
+};
+/// Both sides as the sum of two bf16 numbers, without the product of the low ones.
+ProductError split_product_error(CacheFormat format);
+
 /// Bound of attention in float32, for each value of q [rows, group * head_dim]. A score's error
 /// becomes a relative error of its weight, twice (numerator and sum). keys, values [count,
 /// head_dim].
-Matrix attention_bound(const Matrix& q, const Matrix& keys, const Matrix& values);
+Matrix attention_bound(const Matrix& q, const Matrix& keys, const Matrix& values,
+                       ProductError error = {});
 
 }  // namespace octavo::test

@@ -1,0 +1,106 @@
+// attend_tile with AMX tiles, also on machines that have none.
+#include <gtest/gtest.h>
+
+#include "support/amx_tables.h"
+#include "support/attend_problem.h"
+#include "support/reference_ops.h"
+
+namespace octavo::test {
+namespace {
+
+using AmxAttention = AmxTest;
+OCTAVO_FOR_AMX_TABLES(AmxAttention);
+
+constexpr CacheFormat kFormats[] = {CacheFormat::kF16, CacheFormat::kBF16};
+
+TEST_P(AmxAttention, AllShapes) {
+  Random random(1);
+  for (const CacheFormat format : {CacheFormat::kF32, CacheFormat::kF16, CacheFormat::kBF16}) {
+    for (const int64_t head_dim : {2, 8, 20, 64, 80, 128}) {
+      for (const int64_t group : {1, 2, 3, 4, 7, 8}) {
+        AttendCase c{format, 1 + random.below(16), group, head_dim, random.below(150)};
+        check_attend_tile(table(), c, random);
+        c.window = 1 + random.below(80);
+        c.split = random.below(c.entries());
+        check_attend_tile(table(), c, random);
+      }
+    }
+  }
+}
+
+// Around the sizes of panels, steps and blocks of keys, and of blocks of rows.
+TEST_P(AmxAttention, FewAndManyEntries) {
+  Random random(2);
+  for (const CacheFormat format : kFormats) {
+    for (const int64_t past : {0, 1, 15, 16, 31, 32, 33, 62, 63, 64, 65, 127, 128, 700}) {
+      for (const int64_t tokens : {1, 4, 5, 8, 9, 17}) {
+        check_attend_tile(table(), {format, tokens, 4, 32, past, 0, past / 2}, random);
+      }
+    }
+  }
+}
+
+TEST_P(AmxAttention, ManyTokens) {
+  Random random(3);
+  for (const int64_t window : {0, 1, 2, 63, 64, 65, 100}) {
+    for (const int64_t past : {0, 5, 190}) {
+      check_attend_tile(table(), {CacheFormat::kF16, 150, 1, 24, past, window, past / 3}, random);
+    }
+  }
+}
+
+TEST_P(AmxAttention, LargeScores) {
+  Random random(4);
+  for (const CacheFormat format : kFormats) {
+    for (const float size : {0.0f, 50.0f, 1000.0f}) {
+      check_attend_tile(table(), {format, 20, 4, 64, 100, 0, 13, size}, random);
+      check_attend_tile(table(), {format, 20, 4, 64, 100, 30, 77, size}, random);
+    }
+  }
+}
+
+TEST_P(AmxAttention, GivesARowTheSameBitsInAnyTile) {
+  Random random(5);
+  for (const CacheFormat format : kFormats) {
+    for (const int64_t window : {0, 7, 90}) {
+      for (const int64_t group : {1, 4, 7}) {
+        const AttendCase c{format, 70, group, 20, 100, window, 120};
+        check_attend_tile_alone(table(), c, window > 0 ? random.below(1000) : 0, random);
+      }
+    }
+  }
+}
+
+TEST_P(AmxAttention, GivesTheBitsOfTheEmulation) {
+  Random random(6);
+  for (const CacheFormat format : kFormats) {
+    for (const int64_t head_dim : {20, 64, 128}) {
+      for (const int64_t window : {0, 50}) {
+        const AttendCase c{format, 23, 4, head_dim, 90, window, 70};
+        const AttendProblem problem(c, random);
+        expect_same_bits(problem.run(table(), 0, c.tokens, 0),
+                         problem.run(*emulated_amx_kernels(), 0, c.tokens, 0), c);
+      }
+    }
+  }
+}
+
+// Far less than the cache's own rounding (2^-12 of a number in f16, 2^-9 in bf16, on average about
+// half of that) and than either side's high part alone would make.
+TEST_P(AmxAttention, LosesLittleToTheSplit) {
+  Random random(7);
+  for (const CacheFormat format : kFormats) {
+    for (const int64_t head_dim : {16, 64, 128}) {
+      const AttendCase c{format, 16, 4, head_dim, 200};
+      const AttendProblem problem(c, random);
+      const Matrix actual =
+          to_matrix(problem.run(table(), 0, c.tokens, 0), c.tokens, c.group * c.head_dim);
+      const Matrix expected = reference_attention(problem.queries(), problem.keys(),
+                                                  problem.values(), {c.group, 1, head_dim, 0}, 200);
+      EXPECT_LT(relative_rms(actual, expected), 0x1p-17) << describe(c);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octavo::test
