@@ -1,5 +1,5 @@
 // The CPU backend over the emulated tiles of AMX: products of many rows, the mixture, the dense
-// FFN.
+// FFN, attention.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,14 +10,16 @@
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
+#include "support/cached.h"
 #include "support/compare.h"
 #include "support/expert_bound.h"
 #include "support/random.h"
+#include "support/reference_ops.h"
 
 namespace octavo::test {
 namespace {
 
-constexpr int64_t kRows = 70, kDim = 300, kFfn = 272, kExperts = 3;
+constexpr int64_t kRows = 70, kDim = 300, kFfn = 272, kExperts = 3, kContext = 200;
 constexpr Format kFormats[] = {Format::kQ4_0, Format::kQ4_K, Format::kQ8_0, Format::kBF16};
 constexpr int64_t kRowCounts[] = {1, 17, 40, 70};
 
@@ -41,10 +43,10 @@ class AmxOps : public ::testing::Test {
     limits.rows = kRows;
     limits.cols = 512;
     limits.ffn_dim = 512;
-    limits.heads = 1;
+    limits.heads = 8;
     limits.experts = kExperts;
     limits.top_k = 2;
-    limits.context = 1;
+    limits.context = kContext;
     limits.threads = 1;
     backend_ = std::make_unique<CpuBackend>(limits, table_);
   }
@@ -68,6 +70,16 @@ class AmxOps : public ::testing::Test {
     std::vector<float> values(static_cast<size_t>(rows * x.cols()));
     backend_->read(x, 0, rows, values);
     return to_matrix(values, rows, x.cols());
+  }
+  // Keys [rows, kv_heads * head_dim] of normals, zero in the pair that turns fastest.
+  std::vector<float> random_keys(int64_t rows, const ReferenceAttention& shape) {
+    std::vector<float> keys = random_.normals(rows * shape.kv_heads * shape.head_dim);
+    for (size_t i = 0; i < keys.size(); i += static_cast<size_t>(shape.head_dim / 2)) keys[i] = 0;
+    return keys;
+  }
+  static std::vector<float> part(const std::vector<float>& all, int64_t cols, int64_t first,
+                                 int64_t rows) {
+    return {all.begin() + first * cols, all.begin() + (first + rows) * cols};
   }
   // Whether the kernel of bf16 tiles ran since the last call, and whether it should have.
   static void expect_bf16(Format format, int64_t rows) {
@@ -194,6 +206,53 @@ TEST_F(AmxOps, Mixture) {
       }
       EXPECT_TRUE(within(download(*out, rows), expected, bound))
           << format_name(format) << ", rows " << rows;
+    }
+  }
+}
+
+// A prompt in pieces. Rotation is made to change nothing: all frequencies but the first are as good
+// as none, and the first pair of a key is zero.
+TEST_F(AmxOps, Attention) {
+  const ReferenceAttention reference{8, 2, 40, 0};
+  const AttentionShape shape = {.heads = reference.heads, .rope_theta = 1e300};
+  const int64_t q_cols = reference.heads * reference.head_dim;
+  const int64_t cols = reference.kv_heads * reference.head_dim;
+  for (const auto& [type, format] :
+       {std::pair(KvType::kF32, CacheFormat::kF32), std::pair(KvType::kF16, CacheFormat::kF16),
+        std::pair(KvType::kBF16, CacheFormat::kBF16)}) {
+    const KvCachePtr cache = backend_->kv_cache({.layers = 1,
+                                                 .kv_heads = reference.kv_heads,
+                                                 .head_dim = reference.head_dim,
+                                                 .context = kContext,
+                                                 .type = type});
+    const Cached keys(format, random_keys(kContext, reference));
+    const Cached values(format, random_.normals(kContext * cols));
+    const std::vector<float> q = random_.normals(kContext * q_cols);
+    Matrix actual(kContext, q_cols);
+    int64_t position = 0;
+    for (const int64_t rows : {1, 70, 3, 17, 64, 1, 44}) {
+      const ActivationPtr out = backend_->activation(kRows, q_cols);
+      const ActivationPtr dq = upload(part(q, q_cols, position, rows), q_cols);
+      const ActivationPtr dk = upload(part(keys.values, cols, position, rows), cols);
+      const ActivationPtr dv = upload(part(values.values, cols, position, rows), cols);
+      backend_->attention(*dq, *dk, *dv, rows, shape, *cache, 0, position, *out);
+      actual.middleRows(position, rows) = download(*out, rows);
+      position += rows;
+    }
+    ASSERT_EQ(position, kContext);
+    Matrix queries = to_matrix(q, kContext, q_cols);
+    reference_rope(queries, reference.head_dim, shape.rope_theta, 0);
+    const Matrix all_keys = to_matrix(keys.values, kContext, cols);
+    const Matrix all_values = to_matrix(values.values, kContext, cols);
+    const Matrix expected = reference_attention(queries, all_keys, all_values, reference, 0);
+    for (int64_t h = 0; h < reference.kv_heads; ++h) {
+      const auto head = [&](const Matrix& all) {
+        const int64_t width = all.cols() / reference.kv_heads;
+        return Matrix(all.middleCols(h * width, width));
+      };
+      const Matrix bound = attention_bound(head(queries), head(all_keys), head(all_values),
+                                           split_product_error(format));
+      EXPECT_TRUE(within(head(actual), head(expected), bound)) << static_cast<int>(format);
     }
   }
 }
