@@ -44,7 +44,7 @@ void add_convert_command(CLI::App& app, std::function<int()>& action) {
   command
       ->add_option("SRC", arguments->source,
                    "Folder with config.json and *.safetensors, or with params.json and "
-                   "consolidated*.safetensors")
+                   "consolidated*.safetensors, *.pt or *.pth")
       ->required();
   command->add_option("--to", arguments->output, "The file to write")
       ->type_name("OUT.8vo")

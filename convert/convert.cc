@@ -38,7 +38,8 @@ class QuantizingMaker : public PanelMaker {
     copies_ = traits(tensor_->type).same_blocks == entry.format;
     scratch_.resize(static_cast<size_t>(threads));
     for (Scratch& scratch : scratch_) {
-      scratch.values.resize(static_cast<size_t>(entry.cols));
+      scratch.values.resize(
+          static_cast<size_t>(entry.cols * (tensor_->transposed ? kPanelRows : 1)));
       scratch.rows.resize(static_cast<size_t>(row_bytes_ * kPanelRows));
     }
   }
@@ -47,15 +48,20 @@ class QuantizingMaker : public PanelMaker {
     Scratch& scratch = scratch_[static_cast<size_t>(thread)];
     const int64_t first = panel * kPanelRows;
     const int rows = static_cast<int>(std::min<int64_t>(kPanelRows, entry_->rows - first));
+    const bool at_once = tensor_->transposed;  // its lines have a value of every row
+    if (at_once) read_rows(*tensor_, first, rows, scratch.values);
     for (int r = 0; r < rows; ++r) {
       if (copies_) {
         copy_row(*tensor_, first + r, scratch.rows.data() + r * row_bytes_);
         continue;
       }
-      read_row(*tensor_, first + r, scratch.values);
-      if (!all_finite(scratch.values)) return report(first + r, scratch.values);
+      const auto values = std::span(scratch.values)
+                              .subspan(static_cast<size_t>(at_once ? r * entry_->cols : 0),
+                                       static_cast<size_t>(entry_->cols));
+      if (!at_once) read_row(*tensor_, first + r, values);
+      if (!all_finite(values)) return report(first + r, values);
       std::byte* row = entry_->order == Order::kPlain ? dst : scratch.rows.data() + r * row_bytes_;
-      quantize_row(entry_->format, scratch.values, row);
+      quantize_row(entry_->format, values, row);
     }
     if (entry_->order == Order::kPlain) return;
     pack_panel(entry_->format, scratch.rows.data(), row_bytes_, rows, entry_->cols, dst);
@@ -82,7 +88,7 @@ class QuantizingMaker : public PanelMaker {
   static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
 
   struct Scratch {
-    std::vector<float> values;
+    std::vector<float> values;    // a row, or all rows of the panel
     std::vector<std::byte> rows;  // a panel in row order
   };
 

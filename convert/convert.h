@@ -12,8 +12,8 @@
 namespace octavo {
 
 struct ConvertOptions {
-  std::string
-      source;  ///< folder of HF safetensors, or folder with Mistral consolidated*.safetensors
+  /// Folder of HF safetensors, or of Mistral's consolidated* (safetensors, .pt or .pth).
+  std::string source;
   std::string output;  ///< path of the .8vo
   /// Of all matrices but the routers; none: q4_k, but a source that is quantized keeps its own
   /// types.

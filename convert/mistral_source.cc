@@ -1,18 +1,15 @@
-// Checkpoints in Mistral's own layout: params.json, consolidated*.safetensors, tokenizer.model*.
+// Checkpoints in Mistral's own layout: params.json, consolidated* as safetensors or as PyTorch's
+// archives, tokenizer.model*.
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <charconv>
 
 #include "convert/source_layout.h"
 #include "core/error.h"
-#include "io/json_fields.h"
-#include "io/model_file.h"
 
 namespace octavo {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
 constexpr const char* kParams = "params.json";
 
 // "layers.3.experts.5.w1" -> "layers.3.feed_forward.experts.5.w1.weight"
@@ -26,6 +23,33 @@ std::string mistral_name(const std::string& name, bool mixture) {
   if (part.size() == 2) return layer + ".attention." + part + ".weight";  // wq, wk, wv, wo
   if (mixture) return layer + ".feed_forward." + part + ".weight";
   return layer + ".feed_forward." + part.substr(part.size() - 2) + ".weight";
+}
+
+// The first release of Mixtral 8x7B stacks a layer's experts in one matrix, each w2 transposed:
+// "layers.3.experts.5.w2" -> part 5 of "layers.3.block_sparse_moe.w2", [experts * ffn, dim]
+TensorPlace stacked_place(const std::string& name, int64_t experts) {
+  constexpr std::string_view kExperts = ".experts.", kRouter = ".router";
+  if (const size_t at = name.find(kExperts); at != std::string::npos) {
+    TensorPlace place;
+    place.parts = experts;
+    const char* const digits = name.data() + at + kExperts.size();
+    std::from_chars(digits, name.data() + name.size(), place.part);
+    const std::string matrix = name.substr(name.rfind('.') + 1);
+    place.name = name.substr(0, at) + ".block_sparse_moe." + matrix;
+    place.transposed = matrix == "w2";
+    return place;
+  }
+  if (name.ends_with(kRouter)) {
+    const std::string layer = name.substr(0, name.size() - kRouter.size());
+    return {.name = layer + ".block_sparse_moe.gate.weight"};
+  }
+  return {.name = mistral_name(name, true)};
+}
+
+bool has_stacked_experts(const StoredTensors& stored) {
+  return std::any_of(stored.begin(), stored.end(), [](const auto& tensor) {
+    return tensor.first.find(".block_sparse_moe.") != std::string::npos;
+  });
 }
 
 // Files of the folder whose names start and end so, sorted.
@@ -43,53 +67,24 @@ std::vector<fs::path> files_named(const fs::path& folder, std::string_view prefi
   return found;
 }
 
+// Safetensors, else what PyTorch has written.
 std::vector<fs::path> weight_files(const fs::path& folder) {
-  return files_named(folder, "consolidated", ".safetensors");
+  std::vector<fs::path> files = files_named(folder, "consolidated", ".safetensors");
+  if (!files.empty()) return files;
+  for (const char* suffix : {".pt", ".pth"}) {
+    const std::vector<fs::path> more = files_named(folder, "consolidated", suffix);
+    files.insert(files.end(), more.begin(), more.end());
+  }
+  return files;
 }
 
-ModelConfig parse(const json& root, std::vector<std::string>& notes) {
-  const JsonFields fields(root, "params");
-  for (const char* key : {"quantization", "vision_encoder", "yarn"}) {
-    if (fields.has(key)) fail(ErrorCode::kUnsupported, "\"{}\" is not supported", key);
+StoredTensors open_weights(const fs::path& folder) {
+  StoredTensors stored;
+  for (const fs::path& path : weight_files(folder)) {
+    const auto add = path.extension() == ".safetensors" ? add_safetensors : add_torch_archive;
+    add(stored, path.string());
   }
-  ModelConfig c;
-  const bool mixture = fields.has("moe");
-  c.architecture = mixture ? "mixtral" : "mistral";
-  c.dim = fields.integer("dim");
-  c.layers = fields.integer("n_layers");
-  c.heads = fields.integer("n_heads");
-  c.kv_heads = fields.integer_or("n_kv_heads", c.heads);
-  if (!fields.has("head_dim") && (c.heads <= 0 || c.dim % c.heads != 0)) {
-    fail(ErrorCode::kFormat, "dim {} is no multiple of {} heads and there is no head_dim", c.dim,
-         c.heads);
-  }
-  c.head_dim = fields.has("head_dim") ? fields.integer("head_dim") : c.dim / c.heads;
-  c.ffn_dim = fields.integer("hidden_dim");
-  c.vocab = fields.integer("vocab_size");
-  if (mixture) {
-    const JsonFields moe(root["moe"], "params: moe");
-    c.experts = moe.integer("num_experts");
-    c.experts_per_token = moe.integer("num_experts_per_tok");
-    if (c.experts < 1) fail(ErrorCode::kFormat, "num_experts is {}", c.experts);
-  }
-  c.context = fields.integer_or("max_seq_len", fields.integer_or("max_position_embeddings", 32768));
-  c.window = sliding_window(fields.integer_or("sliding_window", 0), mixture, notes);
-  c.rope_theta = fields.number_or("rope_theta", mixture ? 1e6 : 1e4);
-  c.norm_eps = fields.number("norm_eps");
-  c.tied_output = fields.boolean_or("tied_embeddings", false);
-  if (c.bos >= c.vocab) c.bos = -1;  // the tokenizer's usual ids, where the vocabulary has them
-  if (c.eos >= c.vocab) c.eos = -1;
-  validate(c);
-  return c;
-}
-
-ModelConfig read_params(const fs::path& path, std::vector<std::string>& notes) {
-  const json root = read_json_file(path);
-  try {
-    return parse(root, notes);
-  } catch (const Error& error) {
-    fail(error.code(), "{}: {}", path.string(), error.what());
-  }
+  return stored;
 }
 
 // tokenizer.model, or the newest of tokenizer.model.v1, .v2, ...
@@ -109,13 +104,14 @@ ModelSource open_mistral(const fs::path& folder) {
   ModelSource source;
   source.path = folder.string();
   source.description = folder_name(folder);
-  source.config = read_params(folder / kParams, source.notes);
-  StoredTensors stored;
-  for (const fs::path& path : weight_files(folder)) add_safetensors(stored, path.string());
+  source.config = read_mistral_params(folder / kParams, source.notes);
+  const StoredTensors stored = open_weights(folder);
   source.tokenizer = read_tokenizer(folder);
-  const bool mixture = source.config.experts > 0;
-  resolve_tensors(source, stored, [mixture](const std::string& name) {
-    return TensorPlace{.name = mistral_name(name, mixture)};
+  const int64_t experts = source.config.experts;
+  const bool stacked = experts > 0 && has_stacked_experts(stored);
+  resolve_tensors(source, stored, [&](const std::string& name) {
+    return stacked ? stacked_place(name, experts)
+                   : TensorPlace{.name = mistral_name(name, experts > 0)};
   });
   mark_interleaved(source);
   return source;

@@ -7,6 +7,7 @@
 
 #include "convert/safetensors.h"
 #include "convert/source_layout.h"
+#include "convert/torch_archive.h"
 #include "core/error.h"
 #include "io/json_fields.h"
 #include "io/model_file.h"
@@ -129,6 +130,13 @@ void add_safetensors(StoredTensors& stored, const std::string& path) {
   }
 }
 
+void add_torch_archive(StoredTensors& stored, const std::string& path) {
+  const auto file = std::make_shared<const MappedFile>(path);
+  for (auto& [name, tensor] : parse_torch_archive(file->bytes(), path)) {
+    add_stored(stored, name, {file, tensor.type, tensor.shape, tensor.offset});
+  }
+}
+
 void resolve_tensors(ModelSource& source, const StoredTensors& stored, const PlaceMapping& place) {
   for (const TensorEntry& planned : tensor_plan(source.config)) {
     const TensorPlace wanted = place(planned.name);
@@ -173,14 +181,15 @@ ModelSource open_source(const std::string& path) {
   if (!fs::is_directory(status)) {
     fail(ErrorCode::kUnsupported,
          "{} is no folder; give the folder with config.json and *.safetensors, or with "
-         "params.json and consolidated*.safetensors",
+         "params.json and consolidated*.safetensors, *.pt or *.pth",
          path);
   }
   if (is_hf_folder(folder)) return open_hf(folder);
   if (is_mistral_folder(folder)) return open_mistral(folder);
   fail(ErrorCode::kFormat,
        "{}: no checkpoint; expected config.json with model.safetensors or "
-       "model.safetensors.index.json, or params.json with consolidated*.safetensors",
+       "model.safetensors.index.json, or params.json with consolidated*.safetensors, *.pt or "
+       "*.pth",
        path);
 }
 

@@ -41,8 +41,8 @@ struct ModelSource {
   std::vector<SourceTensor> tensors;  ///< in the order of tensor_plan(config), all checked
 };
 
-/// Opens a folder of HF safetensors or of Mistral's own files. Throws Error, naming file, tensor,
-/// what was expected and what was found.
+/// Opens a folder of HF safetensors or of Mistral's own files (safetensors or PyTorch archives).
+/// Throws Error, naming file, tensor, what was expected and what was found.
 ModelSource open_source(const std::string& path);
 
 /// Where row `row` of the model file's order is in the checkpoint.
@@ -50,6 +50,10 @@ int64_t source_row(const SourceTensor& tensor, int64_t row);
 
 /// Row `row` (in the model file's order) of a tensor as f32. dst [cols].
 void read_row(const SourceTensor& tensor, int64_t row, std::span<float> dst);
+
+/// Rows [first, first + count), each as read_row gives it; for a transposed tensor much faster than
+/// one by one. dst [count, cols].
+void read_rows(const SourceTensor& tensor, int64_t first, int64_t count, std::span<float> dst);
 
 /// The blocks of row `row` (in the model file's order) as they are; not of a transposed tensor. dst
 /// holds row_bytes().

@@ -42,6 +42,8 @@ using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
 void add_stored(StoredTensors& stored, const std::string& name, StoredTensor tensor);
 /// Adds what a safetensors file holds. Throws Error.
 void add_safetensors(StoredTensors& stored, const std::string& path);
+/// Adds what a PyTorch archive (torch.save) holds. Throws Error.
+void add_torch_archive(StoredTensors& stored, const std::string& path);
 
 /// Where a tensor of the model file is found.
 struct TensorPlace {
@@ -59,6 +61,9 @@ void resolve_tensors(ModelSource& source, const StoredTensors& stored, const Pla
 
 /// Marks wq and wk as stored in interleaved pairs.
 void mark_interleaved(ModelSource& source);
+
+/// Mistral's params.json. Notes for people are added to `notes`.
+ModelConfig read_mistral_params(const std::filesystem::path& path, std::vector<std::string>& notes);
 
 /// A window in a mixture's config is ignored, as the reference does; returns the window to use.
 int64_t sliding_window(int64_t configured, bool mixture, std::vector<std::string>& notes);
