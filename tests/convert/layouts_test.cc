@@ -31,6 +31,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, Layouts, ::testing::ValuesIn(all_formats()),
 TEST_P(Layouts, MixturesAgree) {
   const std::string hf = convert_folder(test_data("tiny-mixtral/hf"), GetParam());
   expect_same_model(hf, convert_folder(test_data("tiny-mixtral/mistral"), GetParam()));
+  expect_same_model(hf, convert_folder(test_data("tiny-mixtral/pth"), GetParam()));
   EXPECT_EQ(directory_of(hf).config.context, 256);
 }
 

@@ -64,6 +64,10 @@ INSTANTIATE_TEST_SUITE_P(Layouts, Golden,
                                             std::get<1>(test.param));
                          });
 
+INSTANTIATE_TEST_SUITE_P(PyTorch, Golden,
+                         ::testing::Values(std::tuple("tiny-mixtral", "pth")),
+                         [](const auto&) { return "TinyMixtral"; });
+
 TEST_P(Golden, LogitsOfTheWholePrompt) {
   const Converted file = convert_f32();
   for (const GoldenCase& c : golden_cases(model())) {
