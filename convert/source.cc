@@ -44,6 +44,12 @@ std::vector<int64_t> expected_shape(const TensorEntry& planned, const TensorPlac
   return shape;
 }
 
+// As Python would say it: "w2[3].T".
+std::string place_text(const TensorPlace& place) {
+  const std::string part = place.parts > 1 ? fmt::format("[{}]", place.part) : "";
+  return place.name + part + (place.transposed ? ".T" : "");
+}
+
 std::string known_types() {
   std::string text;
   for (const std::string_view name : source_type_names()) {
@@ -69,7 +75,7 @@ SourceTensor check_tensor(const StoredTensor& found, const TensorEntry& planned,
     fail(ErrorCode::kFormat, "{}: tensor {} of {} columns cannot be of type {}", path, place.name,
          planned.cols, found.type);
   }
-  SourceTensor tensor = {.name = place.name,
+  SourceTensor tensor = {.name = place_text(place),
                          .file = found.file,
                          .type = *type,
                          .offset = found.offset,

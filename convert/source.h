@@ -15,7 +15,7 @@ namespace octavo {
 
 /// A tensor of the checkpoint (or a part of one) that becomes one tensor of the model file.
 struct SourceTensor {
-  std::string name;  ///< in the checkpoint
+  std::string name;  ///< in the checkpoint, with the part and ".T" where it is one: for messages
   std::shared_ptr<const MappedFile> file;
   SourceType type = SourceType::kF32;
   int64_t offset = 0;  ///< of its first block in the file
