@@ -28,5 +28,7 @@ TEST(FuzzCorpus, SafetensorsHeader) {
   EXPECT_GE(replay("safetensors_header", fuzz_safetensors_header), 2);
 }
 
+TEST(FuzzCorpus, TorchArchive) { EXPECT_GE(replay("torch_archive", fuzz_torch_archive), 6); }
+
 }  // namespace
 }  // namespace octavo::test

@@ -8,8 +8,10 @@
 #include <string>
 
 #include "convert/safetensors.h"
+#include "convert/torch_archive.h"
 #include "io/model_layout.h"
 #include "octavo/error.hpp"
+#include "support/torch_archive.h"
 
 namespace octavo::test {
 
@@ -67,6 +69,29 @@ inline void fuzz_safetensors_header(std::span<const uint8_t> input) {
     }
     expect(bytes <= file_size, "extents overlap");
   } catch (const Error&) {
+  }
+}
+
+/// A byte, then (it is even) a whole archive, or (odd) a pickle, for which an archive is made with
+/// two storages of 24 and 64 bytes, and the right checksum.
+inline void fuzz_torch_archive(std::span<const uint8_t> input) {
+  if (input.empty()) return;
+  std::string file(reinterpret_cast<const char*>(input.data()) + 1, input.size() - 1);
+  if (input[0] % 2 != 0) {
+    file = make_zip(torch_members(file, {std::string(24, 'x'), std::string(64, 'y')}));
+  }
+  const auto size = static_cast<int64_t>(file.size());
+  try {
+    for (const auto& [name, tensor] :
+         parse_torch_archive(std::as_bytes(std::span(file)), "fuzz.pth")) {
+      expect(tensor.offset >= 30 && tensor.bytes >= 0, "an extent before the data");
+      expect(tensor.bytes <= size - tensor.offset, "an extent past the file");
+      int64_t bytes = tensor.type == "F32" ? 4 : 2;
+      for (const int64_t extent : tensor.shape) bytes *= extent;
+      expect(bytes == tensor.bytes, "a shape of another length");
+    }
+  } catch (const Error& error) {
+    expect(std::strchr(error.what(), '\n') == nullptr, "a message of many lines");
   }
 }
 
