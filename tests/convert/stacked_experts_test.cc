@@ -118,7 +118,8 @@ TEST_F(Release, WindowIsANumberOrText) {
 
 TEST_F(Release, MissingEntriesHaveTheirNames) {
   const nlohmann::json params = release_params();
-  for (const auto& [key, value] : params.items()) {
+  for (auto entry = params.begin(); entry != params.end(); ++entry) {
+    const std::string& key = entry.key();
     write_file(copy.file("params.json"), params.dump());
     copy.edit_json("params.json", [&](nlohmann::json& json) { json.erase(key); });
     const std::string message = convert_error(copy.path());

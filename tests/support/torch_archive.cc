@@ -7,6 +7,7 @@ namespace {
 
 std::string pickled_sizes(const std::vector<int64_t>& sizes) {
   std::vector<std::string> items;
+  items.reserve(sizes.size());
   for (const int64_t size : sizes) items.push_back(pickled_int(size));
   return pickled_tuple(items);
 }
