@@ -64,8 +64,7 @@ INSTANTIATE_TEST_SUITE_P(Layouts, Golden,
                                             std::get<1>(test.param));
                          });
 
-INSTANTIATE_TEST_SUITE_P(PyTorch, Golden,
-                         ::testing::Values(std::tuple("tiny-mixtral", "pth")),
+INSTANTIATE_TEST_SUITE_P(PyTorch, Golden, ::testing::Values(std::tuple("tiny-mixtral", "pth")),
                          [](const auto&) { return "TinyMixtral"; });
 
 TEST_P(Golden, LogitsOfTheWholePrompt) {
