@@ -1,38 +1,83 @@
 // octavo convert: a checkpoint in, an .8vo out.
+#include <nlohmann/json.hpp>
+
 #include "commands.h"
 #include "convert/convert.h"
+#include "core/error.h"
 #include "files.h"
+#include "io/model_writer.h"
 #include "model_summary.h"
 #include "options.h"
 #include "progress.h"
+#include "tensor_table.h"
 #include "type_option.h"
 
 namespace octavo::cli {
 namespace {
 
+using nlohmann::json;
+
 struct ConvertArguments {
-  std::string source, output, type;
-  bool dry_run = false;
+  std::string source, output;
+  TypeArguments types;
+  bool dry_run = false, as_json = false, resume = false;
   int threads = 0;
 };
+
+json plan_json(const ConvertSummary& plan, int64_t free_bytes) {
+  json tensors = json::array();
+  for (size_t i = 0; i < plan.directory.tensors.size(); ++i) {
+    const TensorEntry& entry = plan.directory.tensors[i];
+    tensors.push_back({{"name", entry.name},
+                       {"source_type", plan.source_types[i]},
+                       {"format", format_name(entry.format)},
+                       {"shape", {entry.rows, entry.cols}},
+                       {"bytes", entry.bytes}});
+  }
+  return {{"source", plan.directory.source},
+          {"type", plan.directory.requested_format},
+          {"source_bytes", plan.source_bytes},
+          {"bytes", plan.output_bytes},
+          {"free_bytes", free_bytes},
+          {"bits_per_weight", total(plan.directory).bits_per_weight()},
+          {"notes", plan.directory.notes},
+          {"tensors", std::move(tensors)}};
+}
+
+// What would be written, and whether the disk has room for it.
+int show_plan(const ConvertOptions& options, bool as_json) {
+  const ConvertSummary plan = plan_conversion(options);
+  const int64_t free_bytes = free_bytes_for(options.output);
+  if (as_json) {
+    write_output(plan_json(plan, free_bytes).dump(1) + "\n");
+  } else {
+    write_output(summary_text(plan.directory, plan.output_bytes, plan.source_types) +
+                 fmt::format("\ndisk     {} to read, {} to write, {} free\n",
+                             size_text(plan.source_bytes), size_text(plan.output_bytes),
+                             size_text(free_bytes)));
+  }
+  if (plan.output_bytes <= free_bytes) return kExitDone;
+  fail(ErrorCode::kIo, "{} needs {}, its disk has {} free; free some or choose a smaller --type",
+       options.output, size_text(plan.output_bytes), size_text(free_bytes));
+}
 
 int run(const ConvertArguments& arguments) {
   ConvertOptions options;
   options.source = arguments.source;
   options.output = arguments.output;
-  options.format = parse_format(arguments.type);
+  options.format = arguments.types.format();
+  options.recipe = arguments.types.recipe;
+  options.type_for = arguments.types.rules();
   options.threads = arguments.threads;
+  options.resume = arguments.resume;
+  if (arguments.dry_run) return show_plan(options, arguments.as_json);
   ConvertSummary summary;
-  if (arguments.dry_run) {
-    summary = plan_conversion(options);
-  } else {
-    const int code = run_with_progress("converting", [&](auto progress) {
-      options.progress = std::move(progress);
-      summary = convert(options);
-    });
-    if (code != kExitDone) return code;
-  }
-  write_output(summary_text(summary.directory, summary.output_bytes));
+  const int code = run_with_progress("converting", [&](auto progress) {
+    options.progress = std::move(progress);
+    summary = convert(options);
+  });
+  if (code != kExitDone) return code;
+  write_output(summary_text(summary.directory, summary.output_bytes, summary.source_types));
   return kExitDone;
 }
 
@@ -49,14 +94,25 @@ void add_convert_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("--to", arguments->output, "The file to write")
       ->type_name("OUT.8vo")
       ->required();
-  add_type_option(*command, arguments->type);
-  command->add_flag("--dry-run", arguments->dry_run,
-                    "Check the source and say what would be written");
+  add_type_options(*command, arguments->types);
+  CLI::Option* dry_run =
+      command->add_flag("--dry-run", arguments->dry_run,
+                        "Check the source and the disk, say what would be written, write nothing");
+  command->add_flag("--json", arguments->as_json, "With --dry-run: every tensor, as JSON")
+      ->needs(dry_run);
+  command
+      ->add_flag("--resume", arguments->resume,
+                 "Go on where an interrupted run with the same options stopped")
+      ->excludes(dry_run);
   add_threads_option(*command, arguments->threads);
   command->footer(
-      "Without --type: q4_k, but a source that is quantized keeps its own types.\n"
+      "Without --type and --recipe: q4_k, but a source that is quantized keeps its own types.\n"
       "q4_k (4.5 bits a weight) is the usual choice; q8_0 (8.5 bits) is close to the original.\n"
-      "Ctrl-C leaves nothing behind.");
+      "After Ctrl-C, a crash or a power cut the same command with --resume goes on and gives the "
+      "same\n"
+      "bytes; until then OUT.8vo.part and OUT.8vo.part.journal hold what is done.\n\n"
+      "  octavo convert Mixtral-8x7B-Instruct-v0.1 --to mixtral.8vo --recipe balanced \\\n"
+      "    --type-for 'layers.[28-].experts.{2,5}.*=q8_0' --dry-run");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

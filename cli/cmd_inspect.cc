@@ -7,6 +7,7 @@
 #include "io/model_file.h"
 #include "model_summary.h"
 #include "options.h"
+#include "progress.h"
 
 namespace octavo::cli {
 namespace {
@@ -32,6 +33,14 @@ json tensors_json(const ModelDirectory& directory) {
   return list;
 }
 
+json map_json(const ModelDirectory& directory) {
+  json list = json::array();
+  for (const FileExtent& extent : file_map(directory)) {
+    list.push_back({{"name", extent.name}, {"offset", extent.offset}, {"bytes", extent.bytes}});
+  }
+  return list;
+}
+
 json model_json(const ModelFile& file) {
   const ModelDirectory& directory = file.directory();
   const ModelTotals totals = total(directory);
@@ -52,13 +61,14 @@ json model_json(const ModelFile& file) {
           {"active_weights", totals.active_weights},
           {"bits_per_weight", totals.bits_per_weight()},
           {"formats", std::move(formats)},
+          {"file_map", map_json(directory)},
           {"notes", directory.notes},
           {"tensors", tensors_json(directory)}};
 }
 
 // Throws when a checksum differs: the exit code says so too.
-void verify(const ModelFile& file, int threads) {
-  const std::vector<std::string> damaged = file.verify(threads);
+void verify(const ModelFile& file, int threads, const ModelFile::Progress& progress) {
+  const std::vector<std::string> damaged = file.verify(threads, progress);
   if (damaged.empty()) return;
   fail(ErrorCode::kFormat,
        "{}: {} of {} tensors are damaged, the first is {}; copy or convert it "
@@ -68,16 +78,22 @@ void verify(const ModelFile& file, int threads) {
 
 int run(const InspectArguments& arguments) {
   const ModelFile file(arguments.path);
-  if (arguments.verify) verify(file, arguments.threads);
+  if (arguments.verify) {
+    const int code = run_with_progress(
+        "checking", [&](auto progress) { verify(file, arguments.threads, progress); });
+    if (code != kExitDone) return code;
+  }
+  const ModelDirectory& directory = file.directory();
   if (arguments.as_json) {
     json report = model_json(file);
     if (arguments.verify) report["verified"] = true;
     write_output(report.dump(1) + "\n");
     return kExitDone;
   }
-  std::string text = summary_text(file.directory(), file.size());
+  std::string text = summary_text(directory, file.size());
+  text += "\n" + formats_text(directory) + "\n" + file_map_text(directory);
   if (arguments.verify) {
-    text += fmt::format("verified {} checksums are right\n", file.directory().tensors.size());
+    text += fmt::format("\nverified {} checksums are right\n", directory.tensors.size());
   }
   write_output(text);
   return kExitDone;
@@ -92,6 +108,7 @@ void add_inspect_command(CLI::App& app, std::function<int()>& action) {
   command->add_flag("--json", arguments->as_json, "Everything, tensor by tensor, as JSON");
   command->add_flag("--verify", arguments->verify, "Read the whole file and check every checksum");
   add_threads_option(*command, arguments->threads);
+  command->footer("  octavo inspect mixtral.8vo --verify");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

@@ -12,7 +12,8 @@ namespace octavo::cli {
 namespace {
 
 struct SynthArguments {
-  std::string output, config, type = "q4_0";
+  std::string output, config;
+  TypeArguments types = {.type = "q4_0", .recipe = {}, .type_for = {}};
   int64_t layers = 0;  // 0: as the config says
   uint64_t seed = 0;
   int threads = 0;
@@ -25,7 +26,9 @@ int run(const SynthArguments& arguments) {
       arguments.config.empty() ? mixtral_8x7b_config() : read_hf_config(arguments.config, notes);
   if (arguments.layers > 0) options.config.layers = arguments.layers;
   options.output = arguments.output;
-  options.format = *parse_format(arguments.type);
+  options.format = arguments.types.format().value_or(Format::kQ4_0);
+  options.recipe = arguments.types.recipe;
+  options.type_for = arguments.types.rules();
   options.seed = arguments.seed;
   options.threads = arguments.threads;
   ConvertSummary summary;
@@ -48,7 +51,7 @@ void add_synth_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("--layers", arguments->layers, "Layers (default: as many as the model has)")
       ->type_name("N")
       ->check(CLI::Range(1, 65536));
-  add_type_option(*command, arguments->type);
+  add_type_options(*command, arguments->types);
   command
       ->add_option("--config", arguments->config,
                    "A config.json of a Mixtral or Mistral checkpoint to take the shape from")

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "io/model_file.h"
 
@@ -26,7 +27,19 @@ struct ModelTotals {
 
 ModelTotals total(const ModelDirectory& directory);
 
-/// A few lines: the config, what is stored in which format, bits a weight, notes.
-std::string summary_text(const ModelDirectory& directory, int64_t file_bytes);
+/// A stretch of the file: a layer, or what lies before and after the layers.
+struct FileExtent {
+  std::string name;
+  int64_t offset = 0, bytes = 0;
+};
+std::vector<FileExtent> file_map(const ModelDirectory& directory);
+/// Tables: bytes and bits of each format, and the map.
+std::string formats_text(const ModelDirectory& directory);
+std::string file_map_text(const ModelDirectory& directory);
+
+/// The config, the sizes, a table of what is stored in which format, notes. `source_types`: of each
+/// tensor, or none.
+std::string summary_text(const ModelDirectory& directory, int64_t file_bytes,
+                         const std::vector<std::string>& source_types = {});
 
 }  // namespace octavo::cli

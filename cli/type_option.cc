@@ -1,16 +1,57 @@
 #include "type_option.h"
 
-#include "quant/format.h"
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "octavo/error.hpp"
 
 namespace octavo::cli {
+namespace {
 
-void add_type_option(CLI::App& command, std::string& type) {
+CLI::Validator well_formed_rule() {
+  const auto check = [](std::string& text) -> std::string {
+    try {
+      parse_type_rule(text);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  };
+  return CLI::Validator(check, "");
+}
+
+}  // namespace
+
+std::optional<Format> TypeArguments::format() const {
+  return recipe.empty() ? parse_format(type) : std::nullopt;
+}
+
+std::vector<TypeRule> TypeArguments::rules() const {
+  std::vector<TypeRule> rules;
+  for (const std::string& text : type_for) rules.push_back(parse_type_rule(text));
+  return rules;
+}
+
+void add_type_options(CLI::App& command, TypeArguments& arguments) {
   std::vector<std::string> names;
   for (const Format format : all_formats()) names.emplace_back(format_name(format));
-  CLI::Option* option = command.add_option("--type", type, "Format of the weights")
-                            ->type_name("TYPE")
-                            ->check(CLI::IsMember(names));
-  if (!type.empty()) option->capture_default_str();
+  CLI::Option* type = command.add_option("--type", arguments.type, "Format of all matrices")
+                          ->type_name("TYPE")
+                          ->check(CLI::IsMember(names));
+  if (!arguments.type.empty()) type->capture_default_str();
+  command
+      .add_option("--recipe", arguments.recipe,
+                  fmt::format("A format for each kind of tensor: {}, or a JSON file",
+                              fmt::join(ready_recipes(), ", ")))
+      ->type_name("NAME")
+      ->excludes(type);
+  command
+      .add_option("--type-for", arguments.type_for,
+                  "A format for tensors whose name matches, as in 'layers.[0-3].experts.5.*=q8_0'; "
+                  "may be repeated, the last match counts")
+      ->type_name("PATTERN=TYPE")
+      ->allow_extra_args(false)
+      ->check(well_formed_rule());
 }
 
 }  // namespace octavo::cli

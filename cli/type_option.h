@@ -1,12 +1,25 @@
-// --type, as the commands that write weights take it.
+// --type, --recipe and --type-for, as the commands that write weights take them.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
+
+#include "convert/recipe.h"
+#include "quant/format.h"
 
 namespace octavo::cli {
 
-/// One of the formats' names; `type` holds the default; empty: none.
-void add_type_option(CLI::App& command, std::string& type);
+struct TypeArguments {
+  std::string type;  ///< the default; empty: none
+  std::string recipe;
+  std::vector<std::string> type_for;
+
+  /// Nothing when a recipe is given.
+  std::optional<Format> format() const;
+  std::vector<TypeRule> rules() const;
+};
+
+void add_type_options(CLI::App& command, TypeArguments& arguments);
 
 }  // namespace octavo::cli

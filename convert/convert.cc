@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <filesystem>
 #include <limits>
+#include <set>
 
 #include "convert/panel_stream.h"
 #include "convert/plan.h"
@@ -74,14 +76,13 @@ class QuantizingMaker : public PanelMaker {
          bad_ % tensor_->cols);
   }
 
-  void done(int64_t first, int64_t last) override {
+  void skip(size_t index) override { done_bytes_ += source_.tensors[index].bytes(); }
+
+  bool done(int64_t first, int64_t last) override {
     const int64_t begin = first * kPanelRows, end = std::min(last * kPanelRows, tensor_->rows);
     release_rows(*tensor_, begin, end);
     done_bytes_ += (end - begin) * tensor_->row_bytes();
-    if (options_.progress && !options_.progress(done_bytes_, source_bytes_)) {
-      fail(ErrorCode::kInvalidArgument, "the conversion was cancelled; {} was not written",
-           options_.output);
-    }
+    return !options_.progress || options_.progress(done_bytes_, source_bytes_);
   }
 
  private:
@@ -117,14 +118,20 @@ bool is_quantized(const ModelSource& source) {
                      [](const SourceTensor& tensor) { return traits(tensor.type).block_cols > 1; });
 }
 
+// What `--type`, `--recipe` or, without them, the source says.
+std::string recipe_wanted(const ConvertOptions& options, bool keeps) {
+  if (options.format) return std::string(format_name(*options.format));
+  if (!options.recipe.empty()) return options.recipe;
+  return keeps ? "" : "q4_k";
+}
+
 ConvertSummary plan(const ModelSource& source, const ConvertOptions& options) {
-  const bool keeps = !options.format && is_quantized(source);
-  const Format format = options.format.value_or(Format::kQ4_K);
+  const bool keeps = is_quantized(source);
+  const Recipe recipe = make_recipe(recipe_wanted(options, keeps), options.type_for, source.config);
   ModelDirectory directory =
-      plan_directory(source.config, keeps ? "source" : std::string(format_name(format)),
-                     [&](const TensorEntry&, size_t index) {
-                       return keeps ? traits(source.tensors[index].type).kept_as : format;
-                     });
+      plan_directory(source.config, recipe, [&](const TensorEntry&, size_t index) {
+        return keeps ? traits(source.tensors[index].type).kept_as : Format::kQ4_K;
+      });
   directory.tokenizer = source.tokenizer;
   directory.chat_template = source.chat_template;
   directory.source = source.description;
@@ -134,7 +141,41 @@ ConvertSummary plan(const ModelSource& source, const ConvertOptions& options) {
   }
   int64_t source_bytes = 0;
   for (const SourceTensor& tensor : source.tensors) source_bytes += tensor.bytes();
-  return summarize(std::move(directory), source_bytes);
+  ConvertSummary summary = summarize(std::move(directory), source_bytes);
+  for (const SourceTensor& tensor : source.tensors) {
+    summary.source_types.emplace_back(traits(tensor.type).name);
+  }
+  return summary;
+}
+
+// Every file that values come from, as it is now, and what else decides the bytes.
+std::string fingerprint(const ModelSource& source) {
+  namespace fs = std::filesystem;
+  std::set<std::string> paths;
+  for (const SourceTensor& tensor : source.tensors) paths.insert(tensor.file->path());
+  std::string text = OCTAVO_VERSION;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    text += fmt::format("\n{} {} {}", fs::weakly_canonical(path, error).string(),
+                        fs::file_size(path, error),
+                        fs::last_write_time(path, error).time_since_epoch().count());
+  }
+  return text;
+}
+
+WriteOptions write_options(const ModelSource& source, const ConvertOptions& options,
+                           int64_t source_bytes) {
+  WriteOptions result;
+  result.resumable = true;
+  result.resume = options.resume;
+  result.source = fingerprint(source);
+  result.threads = options.threads;
+  result.checked = [&source, &options, source_bytes](size_t tensors) {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < tensors; ++i) bytes += source.tensors[i].bytes();
+    return !options.progress || options.progress(bytes, source_bytes);
+  };
+  return result;
 }
 
 }  // namespace
@@ -146,9 +187,17 @@ ConvertSummary plan_conversion(const ConvertOptions& options) {
 ConvertSummary convert(const ConvertOptions& options) {
   const ModelSource source = open_source(options.source);
   ConvertSummary summary = plan(source, options);
-  ModelWriter writer(options.output, std::move(summary.directory));
+  ModelWriter writer(options.output, std::move(summary.directory),
+                     write_options(source, options, summary.source_bytes));
   QuantizingMaker maker(source, options, summary.source_bytes);
-  stream_panels(writer, maker, options.threads);
+  if (!stream_panels(writer, maker, options.threads)) {
+    const bool is_kept = writer.keep();
+    fail(ErrorCode::kInvalidArgument, "the conversion was stopped, {} is not written; {}",
+         options.output,
+         is_kept
+             ? fmt::format("continue with --resume ({} has what is done)", writer.partial_path())
+             : "not one tensor was done, so nothing is kept");
+  }
   summary.directory = writer.directory();
   return summary;
 }

@@ -5,7 +5,9 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "convert/recipe.h"
 #include "io/model_file.h"
 #include "quant/format.h"
 
@@ -18,7 +20,10 @@ struct ConvertOptions {
   /// Of all matrices but the routers; none: q4_k, but a source that is quantized keeps its own
   /// types.
   std::optional<Format> format;
-  int threads = 0;  ///< 0: as many as the processors
+  std::string recipe;              ///< a ready recipe or a file, in place of `format`
+  std::vector<TypeRule> type_for;  ///< single tensors, after `format` or `recipe`
+  bool resume = false;             ///< go on with what an interrupted run left, if anything
+  int threads = 0;                 ///< 0: as many as the processors
   /// Called now and then with (bytes of source read, bytes in all); returning false cancels.
   std::function<bool(int64_t, int64_t)> progress;
 };
@@ -26,20 +31,24 @@ struct ConvertOptions {
 /// What would be, or was, written.
 struct ConvertSummary {
   ModelDirectory directory;
+  std::vector<std::string> source_types;  ///< of directory.tensors; none of a synthesized model
   int64_t source_bytes = 0;
   int64_t output_bytes = 0;
 };
 
 /// The plan alone: reads headers, writes nothing. Throws Error.
 ConvertSummary plan_conversion(const ConvertOptions& options);
-/// Converts. On any failure (or cancel: Error(kInvalidArgument)) nothing is left under the output's
-/// name.
+/// Converts. On any failure nothing is left under the output's name. When it was cancelled (an
+/// Error(kInvalidArgument)) or a write failed, OUTPUT.part and OUTPUT.part.journal stay for
+/// `resume`.
 ConvertSummary convert(const ConvertOptions& options);
 
 struct SynthOptions {
   ModelConfig config;  ///< all of it
   std::string output;
   Format format = Format::kQ4_0;
+  std::string recipe;              ///< a ready recipe or a file, in place of `format`
+  std::vector<TypeRule> type_for;  ///< single tensors, after `format` or `recipe`
   uint64_t seed = 0;
   int threads = 0;
   std::function<bool(int64_t, int64_t)> progress;

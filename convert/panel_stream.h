@@ -17,10 +17,12 @@ class PanelMaker {
   virtual void begin(const TensorEntry& entry, size_t index, int threads) = 0;
   /// Makes one panel at dst; called from several threads at once; must not throw.
   virtual void make(int64_t panel, int thread, std::byte* dst) = 0;
-  /// After panels [first, last) are made and written, on the calling thread. May throw.
-  virtual void done(int64_t first, int64_t last) = 0;
+  /// Instead of all that for a tensor that is there from an earlier run, on the calling thread.
+  virtual void skip(size_t index) = 0;
   /// After panels are made, before they are written. Throws when one of them could not be made.
   virtual void check() = 0;
+  /// After panels [first, last) are made, on the calling thread. Returns whether to go on.
+  virtual bool done(int64_t first, int64_t last) = 0;
 };
 
 /// Panels of a tensor, and bytes of each.
@@ -29,7 +31,9 @@ struct PanelShape {
 };
 PanelShape panel_shape(const TensorEntry& entry);
 
-/// Makes and writes every tensor of writer.directory(), then finishes the file. Throws Error.
-void stream_panels(ModelWriter& writer, PanelMaker& maker, int threads);
+/// Makes and writes every tensor of writer.directory() that it does not have yet, then finishes the
+/// file; another thread writes while these make. False: the maker wanted to stop, what was made is
+/// written and the file is not finished. Throws Error.
+bool stream_panels(ModelWriter& writer, PanelMaker& maker, int threads);
 
 }  // namespace octavo

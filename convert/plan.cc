@@ -46,12 +46,13 @@ class Notes {
 
 }  // namespace
 
-ModelDirectory plan_directory(const ModelConfig& config, const std::string& requested,
-                              const FormatChoice& choice) {
+ModelDirectory plan_directory(const ModelConfig& config, const Recipe& recipe,
+                              const FormatChoice& otherwise) {
   ModelDirectory directory;
   directory.config = config;
-  directory.requested_format = requested;
+  directory.requested_format = recipe.name;
   directory.tensors = tensor_plan(config);
+  const std::vector<std::string> types = apply_rules(recipe.rules, directory.tensors);
   Notes notes;
   for (size_t i = 0; i < directory.tensors.size(); ++i) {
     TensorEntry& entry = directory.tensors[i];
@@ -59,7 +60,7 @@ ModelDirectory plan_directory(const ModelConfig& config, const std::string& requ
       entry.format = Format::kF32;
       continue;
     }
-    const Format wanted = choice(entry, i);
+    const Format wanted = types[i].empty() ? otherwise(entry, i) : format_named(types[i]);
     entry.format = storable_format(wanted, entry.cols);
     notes.add(entry, wanted);
   }

@@ -8,10 +8,10 @@ namespace octavo {
 /// The format wanted for a tensor, number `index` of tensor_plan.
 using FormatChoice = std::function<Format(const TensorEntry& entry, size_t index)>;
 
-/// Directory for a config with the formats that `choice` wants, with notes on tensors that fall
-/// back or are padded. `requested` is the choice's name. Norms and routers stay f32.
-ModelDirectory plan_directory(const ModelConfig& config, const std::string& requested,
-                              const FormatChoice& choice);
+/// Directory for a config with the formats that `recipe` wants, and `otherwise` where none of its
+/// rules matches; with notes on tensors that fall back or are padded. Norms and routers stay f32.
+ModelDirectory plan_directory(const ModelConfig& config, const Recipe& recipe,
+                              const FormatChoice& otherwise);
 
 /// Sizes of what `directory` describes.
 ConvertSummary summarize(ModelDirectory directory, int64_t source_bytes);

@@ -135,11 +135,11 @@ class RandomMaker : public PanelMaker {
 
   void check() override {}
 
-  void done(int64_t first, int64_t last) override {
+  void skip(size_t) override {}
+
+  bool done(int64_t first, int64_t last) override {
     done_bytes_ += (last - first) * panel_shape(*entry_).bytes;
-    if (options_.progress && !options_.progress(done_bytes_, output_bytes_)) {
-      fail(ErrorCode::kInvalidArgument, "cancelled; {} was not written", options_.output);
-    }
+    return !options_.progress || options_.progress(done_bytes_, output_bytes_);
   }
 
  private:
@@ -178,8 +178,10 @@ class RandomMaker : public PanelMaker {
 
 ConvertSummary synthesize(const SynthOptions& options) {
   validate(options.config);
+  const std::string wanted =
+      options.recipe.empty() ? std::string(format_name(options.format)) : options.recipe;
   ModelDirectory directory =
-      plan_directory(options.config, std::string(format_name(options.format)),
+      plan_directory(options.config, make_recipe(wanted, options.type_for, options.config),
                      [&](const TensorEntry&, size_t) { return options.format; });
   directory.source = fmt::format("random weights, seed {}", options.seed);
   directory.notes.push_back("random weights: for measurements, not for text");
@@ -188,7 +190,9 @@ ConvertSummary synthesize(const SynthOptions& options) {
   for (const TensorEntry& entry : summary.directory.tensors) bytes += entry.bytes;
   ModelWriter writer(options.output, std::move(summary.directory));
   RandomMaker maker(options, bytes);
-  stream_panels(writer, maker, options.threads);
+  if (!stream_panels(writer, maker, options.threads)) {
+    fail(ErrorCode::kInvalidArgument, "cancelled; {} was not written", options.output);
+  }
   summary.directory = writer.directory();
   return summary;
 }

@@ -2,12 +2,33 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "core/error.h"
 #include "core/parallel.h"
 
 namespace octavo {
+namespace {
+
+// `advance` hears of every step and may end it early.
+template <class Advance>
+uint64_t checksum_in_steps(const TensorView& tensor, const Advance& advance) {
+  constexpr int64_t kStep = int64_t{8} << 20;
+  XXH3_state_t* const state = XXH3_createState();
+  if (state == nullptr) return 0;
+  XXH3_64bits_reset(state);
+  for (int64_t at = 0; at < tensor.bytes; at += kStep) {
+    const int64_t count = std::min(kStep, tensor.bytes - at);
+    XXH3_64bits_update(state, tensor.data + at, static_cast<size_t>(count));
+    if (!advance(count)) break;
+  }
+  const uint64_t checksum = XXH3_64bits_digest(state);
+  XXH3_freeState(state);
+  return checksum;
+}
+
+}  // namespace
 
 ModelFile::ModelFile(const std::string& path)
     : file_(path), directory_(parse_model_directory(file_.bytes(), file_.size(), path)) {
@@ -34,17 +55,25 @@ TensorView ModelFile::view(const TensorEntry& entry) const {
           .bytes = entry.bytes};
 }
 
-std::vector<std::string> ModelFile::verify(int threads) const {
+std::vector<std::string> ModelFile::verify(int threads, const Progress& progress) const {
   const std::vector<TensorEntry>& tensors = directory_.tensors;
+  int64_t all = 0;
+  for (const TensorEntry& entry : tensors) all += entry.bytes;
   std::vector<char> damaged(tensors.size(), 0);
   std::atomic<size_t> next = 0;
-  parallel(resolve_threads(threads), [&](int, int) {
-    for (size_t i = next++; i < tensors.size(); i = next++) {
-      const TensorView tensor = view(tensors[i]);
-      const uint64_t checksum = XXH3_64bits(tensor.data, static_cast<size_t>(tensor.bytes));
-      damaged[i] = checksum != tensors[i].checksum;
+  std::atomic<int64_t> read = 0;
+  std::atomic<bool> stopped = false;
+  parallel(resolve_threads(threads), [&](int thread, int) {
+    const auto advance = [&](int64_t bytes) {
+      const int64_t done = read += bytes;
+      if (thread == 0 && progress && !progress(done, all)) stopped = true;
+      return !stopped;
+    };
+    for (size_t i = next++; i < tensors.size() && !stopped; i = next++) {
+      damaged[i] = checksum_in_steps(view(tensors[i]), advance) != tensors[i].checksum;
     }
   });
+  if (stopped) fail(ErrorCode::kInvalidArgument, "{}: the check was stopped", path());
   std::vector<std::string> names;
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (damaged[i]) names.push_back(tensors[i].name);

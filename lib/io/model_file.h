@@ -1,6 +1,7 @@
 // Reading an .8vo file. docs/format.md is the specification.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -55,8 +56,11 @@ class ModelFile {
   TensorView tensor(std::string_view name, int64_t rows, int64_t cols) const;
   TensorView view(const TensorEntry& entry) const;
 
-  /// Recomputes every tensor's checksum; returns the names of those that differ.
-  std::vector<std::string> verify(int threads) const;
+  /// Called now and then with (bytes read, bytes in all), on the calling thread; false: stop.
+  using Progress = std::function<bool(int64_t, int64_t)>;
+  /// Recomputes every tensor's checksum; returns the names of those that differ. Throws
+  /// Error(kInvalidArgument) when it was stopped.
+  std::vector<std::string> verify(int threads, const Progress& progress = {}) const;
 
  private:
   MappedFile file_;

@@ -1,92 +1,111 @@
 #include "io/model_writer.h"
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
+#include <chrono>
+#include <optional>
 #include <vector>
 
 #include "core/error.h"
 #include "io/model_layout.h"
+#include "io/partial_check.h"
+#include "io/partial_file.h"
+#include "io/write_journal.h"
 
 namespace octavo {
 namespace {
 
-namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
 /// The file is written in aligned pieces of a huge page, so that systems whose page cache can keep
 /// such a page whole do, and map it as one.
 constexpr int64_t kPieceBytes = int64_t{2} << 20;
 
-// Where the file really goes: behind a symbolic link. Never onto anything but a file.
-std::string resolve_target(const std::string& path) {
-  std::error_code error;
-  const fs::path target = fs::canonical(path, error);
-  if (error) return path;
-  if (!fs::is_regular_file(target, error)) {
-    fail(ErrorCode::kIo, "cannot write {}: it exists and is no file", path);
-  }
-  return target.string();
-}
+/// Finished tensors are noted once this much of them waits, or this long.
+constexpr int64_t kCommitBytes = int64_t{256} << 20;
+constexpr std::chrono::seconds kCommitTime{1};
+
+uint64_t hash_of(const std::string& text) { return XXH3_64bits(text.data(), text.size()); }
 
 }  // namespace
 
 struct ModelWriter::State {
-  std::string path, temporary;
   ModelDirectory directory;
   int64_t file_bytes = 0;
-  int fd = -1;
-  size_t tensor = 0;    // being written
-  int64_t written = 0;  // bytes of it
-  XXH3_state_t* hash = nullptr;
-  bool done = false;
+  PartialFile file;
+  std::string journal_path;
+  std::optional<WriteJournal> journal;  // of a resumable file
+  XXH3_state_t* hash = XXH3_createState();
+  size_t tensor = 0;             // being written
+  int64_t written = 0;           // bytes of it
   std::vector<std::byte> piece;  // not written yet
   int64_t piece_offset = 0;
+  int64_t uncommitted = 0;  // bytes of finished tensors
+  Clock::time_point committed = Clock::now();
+
+  State(const std::string& path, ModelDirectory planned)
+      : directory(std::move(planned)),
+        file_bytes(lay_out(directory)),
+        file(path),
+        journal_path(file.path() + ".journal") {
+    if (hash == nullptr) fail(ErrorCode::kIo, "cannot write {}: out of memory", path);
+    XXH3_64bits_reset(hash);
+  }
 
   ~State() {
-    if (fd >= 0) ::close(fd);
-    if (!done && !temporary.empty()) ::unlink(temporary.c_str());
+    // While the partial file's lock is still held.
+    if (!file.is_kept()) ::unlink(journal_path.c_str());
     XXH3_freeState(hash);
   }
 
-  [[noreturn]] void fail_write(int error) const {
-    fail(ErrorCode::kIo, "cannot write {} ({} bytes): {}", path, file_bytes, std::strerror(error));
+  void begin(const WriteOptions& options) {
+    const JournalKey key = {.plan = hash_of(write_directory(directory)),
+                            .source = hash_of(options.source)};
+    if (options.resume) take_over(key, options);
+    if (tensor == 0) ::unlink(journal_path.c_str());  // before what it speaks of changes
+    file.reserve(tensor == 0 ? 0 : end_of(tensor - 1), file_bytes);
+    if (!options.resumable) return;
+    file.keep_on_failure();
+    journal.emplace(journal_path, key, checksums(0));
   }
 
-  void reserve() const {
-    struct rlimit limit {};
-    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        limit.rlim_cur < static_cast<rlim_t>(file_bytes)) {
-      fail_write(EFBIG);  // writing past the limit would end the process by a signal
+  // Goes on after the tensors that an earlier run finished.
+  void take_over(const JournalKey& key, const WriteOptions& options) {
+    const JournalContent known = read_journal(journal_path);
+    if (!known.is_valid) return;
+    file.keep(true);  // it belongs to another run until it is known to fit
+    if (known.key.plan != key.plan) {
+      fail(ErrorCode::kInvalidArgument,
+           "{} was begun with other types, another model or another version; repeat its options, "
+           "or start anew without --resume",
+           file.path());
     }
-    if (::fallocate(fd, 0, 0, file_bytes) == 0) return;
-    if (errno != EOPNOTSUPP && errno != ENOSYS) fail_write(errno);
-    std::error_code error;
-    const fs::space_info space = fs::space(fs::path(temporary).parent_path(), error);
-    if (!error && space.available < static_cast<uintmax_t>(file_bytes)) fail_write(ENOSPC);
-    if (::ftruncate(fd, file_bytes) != 0) fail_write(errno);
+    if (known.key.source != key.source) {
+      fail(ErrorCode::kInvalidArgument,
+           "{} was begun from a source that has changed since (name, size or time of a file); "
+           "start anew without --resume",
+           file.path());
+    }
+    tensor = count_whole_tensors(file.path(), directory, known.checksums, options);
+    for (size_t i = 0; i < tensor; ++i) directory.tensors[i].checksum = known.checksums[i];
+    file.keep(false);
   }
 
-  void write_at(int64_t offset, const void* bytes, size_t count) const {
-    const char* from = static_cast<const char*>(bytes);
-    while (count > 0) {
-      const ssize_t written_now = ::pwrite(fd, from, count, offset);
-      if (written_now < 0 && errno == EINTR) continue;
-      if (written_now <= 0) fail_write(written_now == 0 ? EIO : errno);
-      from += written_now;
-      offset += written_now;
-      count -= static_cast<size_t>(written_now);
-    }
+  // Of the finished tensors from `first` on.
+  std::vector<uint64_t> checksums(size_t first) const {
+    std::vector<uint64_t> list;
+    for (size_t i = first; i < tensor; ++i) list.push_back(directory.tensors[i].checksum);
+    return list;
+  }
+
+  int64_t end_of(size_t index) const {
+    return directory.tensors[index].offset + directory.tensors[index].bytes;
   }
 
   void flush() {
-    write_at(piece_offset, piece.data(), piece.size());
+    file.write_at(piece_offset, piece);
     piece_offset += static_cast<int64_t>(piece.size());
     piece.clear();
   }
@@ -112,71 +131,73 @@ struct ModelWriter::State {
     while (tensor < directory.tensors.size() && written == directory.tensors[tensor].bytes) {
       directory.tensors[tensor].checksum = XXH3_64bits_digest(hash);
       XXH3_64bits_reset(hash);
+      uncommitted += written;
       written = 0;
       ++tensor;
     }
   }
 
-  void sync_folder() const {
-    const fs::path folder = fs::path(path).parent_path();
-    const int folder_fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY);
-    if (folder_fd < 0) return;  // a folder that may be written but not read: the file is whole
-    ::fsync(folder_fd);
-    ::close(folder_fd);
+  // Notes finished tensors, once they are on the disk.
+  void commit() {
+    flush();
+    file.sync();
+    journal->append(checksums(static_cast<size_t>(journal->tensors())));
+    uncommitted = 0;
+    committed = Clock::now();
   }
 };
 
-ModelWriter::ModelWriter(const std::string& path, ModelDirectory directory)
-    : state_(std::make_unique<State>()) {
-  State& s = *state_;
-  s.directory = std::move(directory);
-  s.file_bytes = lay_out(s.directory);
-  s.path = resolve_target(path);
-  s.hash = XXH3_createState();
-  if (s.hash == nullptr) fail(ErrorCode::kIo, "cannot write {}: out of memory", path);
-  XXH3_64bits_reset(s.hash);
-  const std::string temporary = fmt::format("{}.part-{}", s.path, ::getpid());
-  s.fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (s.fd < 0) fail(ErrorCode::kIo, "cannot create {}: {}", temporary, std::strerror(errno));
-  s.temporary = temporary;
-  s.reserve();
+ModelWriter::ModelWriter(const std::string& path, ModelDirectory directory,
+                         const WriteOptions& options)
+    : state_(std::make_unique<State>(path, std::move(directory))) {
+  state_->begin(options);
 }
 
 ModelWriter::~ModelWriter() = default;
 
 const ModelDirectory& ModelWriter::directory() const { return state_->directory; }
 int64_t ModelWriter::file_size() const { return state_->file_bytes; }
+const std::string& ModelWriter::partial_path() const { return state_->file.path(); }
+size_t ModelWriter::next_tensor() const { return state_->tensor; }
 
 void ModelWriter::append(size_t index, std::span<const std::byte> bytes) {
   State& s = *state_;
   const auto count = static_cast<int64_t>(bytes.size());
   if (index != s.tensor || index >= s.directory.tensors.size() ||
       count > s.directory.tensors[index].bytes - s.written) {
-    fail(ErrorCode::kInvalidArgument, "{}: tensors must be written in order and whole", s.path);
+    fail(ErrorCode::kInvalidArgument, "{}: tensors must be written in order and whole",
+         s.file.target());
   }
   XXH3_64bits_update(s.hash, bytes.data(), bytes.size());
   s.write_behind(s.directory.tensors[index].offset + s.written, bytes);
   s.written += count;
   s.close_finished_tensors();
+  const bool is_due = s.uncommitted >= kCommitBytes || Clock::now() - s.committed >= kCommitTime;
+  if (s.journal && s.uncommitted > 0 && is_due) s.commit();
+}
+
+bool ModelWriter::keep() {
+  State& s = *state_;
+  if (!s.journal || s.tensor == 0) return false;
+  s.file.keep(true);
+  s.commit();
+  return true;
 }
 
 void ModelWriter::finish() {
   State& s = *state_;
   if (s.tensor != s.directory.tensors.size()) {
-    fail(ErrorCode::kInvalidArgument, "{}: tensor {} is not complete", s.path,
+    fail(ErrorCode::kInvalidArgument, "{}: tensor {} is not complete", s.file.target(),
          s.directory.tensors[s.tensor].name);
   }
   s.flush();
-  const std::string directory = write_directory(s.directory);
+  std::string directory = write_directory(s.directory);
   const ModelHeader header = make_header(directory, s.file_bytes);
-  s.write_at(sizeof header, directory.data(), directory.size());
-  s.write_at(0, &header, sizeof header);
-  if (::fsync(s.fd) != 0) s.fail_write(errno);
-  const int closed = ::close(std::exchange(s.fd, -1));
-  if (closed != 0) s.fail_write(errno);
-  if (::rename(s.temporary.c_str(), s.path.c_str()) != 0) s.fail_write(errno);
-  s.done = true;
-  s.sync_folder();
+  const int64_t end = s.directory.tensors.empty() ? 0 : s.directory.tensors.front().offset;
+  directory.resize(std::max(directory.size(), static_cast<size_t>(end) - sizeof header));
+  s.file.write_at(sizeof header, std::as_bytes(std::span(directory)));
+  s.file.write_at(0, std::as_bytes(std::span(&header, 1)));
+  s.file.publish();
 }
 
 }  // namespace octavo
