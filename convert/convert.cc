@@ -9,6 +9,7 @@
 
 #include "convert/panel_stream.h"
 #include "convert/plan.h"
+#include "convert/read_ahead.h"
 #include "convert/source.h"
 #include "core/error.h"
 #include "quant/packed.h"
@@ -30,8 +31,12 @@ bool all_finite(std::span<const float> values) {
 // Source rows -> f32 -> quantized rows -> panel.
 class QuantizingMaker : public PanelMaker {
  public:
-  QuantizingMaker(const ModelSource& source, const ConvertOptions& options, int64_t source_bytes)
-      : source_(source), options_(options), source_bytes_(source_bytes) {}
+  QuantizingMaker(const ModelSource& source, const ConvertOptions& options, int64_t source_bytes,
+                  size_t first_tensor)
+      : source_(source), options_(options), source_bytes_(source_bytes), ahead_(source) {
+    ahead_.start_at(first_tensor);
+    ahead_.used(0);
+  }
 
   void begin(const TensorEntry& entry, size_t index, int threads) override {
     entry_ = &entry;
@@ -81,7 +86,9 @@ class QuantizingMaker : public PanelMaker {
   bool done(int64_t first, int64_t last) override {
     const int64_t begin = first * kPanelRows, end = std::min(last * kPanelRows, tensor_->rows);
     release_rows(*tensor_, begin, end);
-    done_bytes_ += (end - begin) * tensor_->row_bytes();
+    const int64_t bytes = (end - begin) * tensor_->row_bytes();
+    ahead_.used(bytes);
+    done_bytes_ += bytes;
     return !options_.progress || options_.progress(done_bytes_, source_bytes_);
   }
 
@@ -105,6 +112,7 @@ class QuantizingMaker : public PanelMaker {
   const ModelSource& source_;
   const ConvertOptions& options_;
   const int64_t source_bytes_;
+  ReadAhead ahead_;
   const TensorEntry* entry_ = nullptr;
   const SourceTensor* tensor_ = nullptr;
   int64_t row_bytes_ = 0, done_bytes_ = 0;
@@ -189,7 +197,7 @@ ConvertSummary convert(const ConvertOptions& options) {
   ConvertSummary summary = plan(source, options);
   ModelWriter writer(options.output, std::move(summary.directory),
                      write_options(source, options, summary.source_bytes));
-  QuantizingMaker maker(source, options, summary.source_bytes);
+  QuantizingMaker maker(source, options, summary.source_bytes, writer.next_tensor());
   if (!stream_panels(writer, maker, options.threads)) {
     const bool is_kept = writer.keep();
     fail(ErrorCode::kInvalidArgument, "the conversion was stopped, {} is not written; {}",

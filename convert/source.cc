@@ -219,6 +219,15 @@ void copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst) {
   std::memcpy(dst, row_start(tensor, row), static_cast<size_t>(tensor.row_bytes()));
 }
 
+void request_rows(const SourceTensor& tensor, int64_t first, int64_t last) {
+  if (!tensor.transposed) {
+    tensor.file->request(tensor.offset + first * tensor.row_bytes(),
+                         (last - first) * tensor.row_bytes());
+  } else if (first == 0) {  // every row has bytes everywhere
+    tensor.file->request(tensor.offset, tensor.bytes());
+  }
+}
+
 void release_rows(const SourceTensor& tensor, int64_t first, int64_t last) {
   if (!tensor.transposed) {
     tensor.file->release(tensor.offset + first * tensor.row_bytes(),

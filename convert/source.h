@@ -59,6 +59,9 @@ void read_rows(const SourceTensor& tensor, int64_t first, int64_t count, std::sp
 /// holds row_bytes().
 void copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst);
 
+/// Has the kernel read rows [first, last) in the model file's order, without waiting for them.
+void request_rows(const SourceTensor& tensor, int64_t first, int64_t last);
+
 /// Tells the kernel that rows [first, last) in the model file's order, handed out in order, are
 /// done with.
 void release_rows(const SourceTensor& tensor, int64_t first, int64_t last);

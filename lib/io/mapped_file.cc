@@ -62,6 +62,13 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
+void MappedFile::request(int64_t offset, int64_t count) const {
+  const int64_t page = ::sysconf(_SC_PAGESIZE);
+  const int64_t begin = offset / page * page;
+  ::madvise(const_cast<std::byte*>(data_) + begin, static_cast<size_t>(offset + count - begin),
+            MADV_WILLNEED);
+}
+
 void MappedFile::release(int64_t offset, int64_t count) const {
   // Whole pages only: a page at either end may hold a neighbour that is still to be read.
   const int64_t page = ::sysconf(_SC_PAGESIZE);

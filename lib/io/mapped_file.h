@@ -23,6 +23,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, static_cast<size_t>(size_)}; }
   int64_t size() const { return size_; }
 
+  /// Has the kernel read [offset, offset + count), which lies within the file, without waiting for
+  /// it.
+  void request(int64_t offset, int64_t count) const;
+
   /// Tells the kernel that [offset, offset + count) has been read and its pages may go (streaming
   /// converter).
   void release(int64_t offset, int64_t count) const;

@@ -25,7 +25,7 @@ constexpr int64_t kPieceBytes = int64_t{2} << 20;
 
 /// Finished tensors are noted once this much of them waits, or this long.
 constexpr int64_t kCommitBytes = int64_t{256} << 20;
-constexpr std::chrono::seconds kCommitTime{1};
+constexpr std::chrono::milliseconds kCommitTime{500};
 
 uint64_t hash_of(const std::string& text) { return XXH3_64bits(text.data(), text.size()); }
 
@@ -36,7 +36,9 @@ struct ModelWriter::State {
   int64_t file_bytes = 0;
   PartialFile file;
   std::string journal_path;
-  std::optional<WriteJournal> journal;  // of a resumable file
+  bool resumable = false;
+  JournalKey key;
+  std::optional<WriteJournal> journal;  // from the first commit on: small models need none
   XXH3_state_t* hash = XXH3_createState();
   size_t tensor = 0;             // being written
   int64_t written = 0;           // bytes of it
@@ -61,18 +63,16 @@ struct ModelWriter::State {
   }
 
   void begin(const WriteOptions& options) {
-    const JournalKey key = {.plan = hash_of(write_directory(directory)),
-                            .source = hash_of(options.source)};
-    if (options.resume) take_over(key, options);
+    key = {.plan = hash_of(write_directory(directory)), .source = hash_of(options.source)};
+    resumable = options.resumable;
+    if (options.resume) take_over(options);
     if (tensor == 0) ::unlink(journal_path.c_str());  // before what it speaks of changes
     file.reserve(tensor == 0 ? 0 : end_of(tensor - 1), file_bytes);
-    if (!options.resumable) return;
-    file.keep_on_failure();
-    journal.emplace(journal_path, key, checksums(0));
+    if (tensor > 0) file.keep_on_failure();
   }
 
   // Goes on after the tensors that an earlier run finished.
-  void take_over(const JournalKey& key, const WriteOptions& options) {
+  void take_over(const WriteOptions& options) {
     const JournalContent known = read_journal(journal_path);
     if (!known.is_valid) return;
     file.keep(true);  // it belongs to another run until it is known to fit
@@ -141,7 +141,12 @@ struct ModelWriter::State {
   void commit() {
     flush();
     file.sync();
-    journal->append(checksums(static_cast<size_t>(journal->tensors())));
+    if (journal) {
+      journal->append(checksums(static_cast<size_t>(journal->tensors())));
+    } else {
+      journal.emplace(journal_path, key, checksums(0));
+      file.keep_on_failure();
+    }
     uncommitted = 0;
     committed = Clock::now();
   }
@@ -173,12 +178,12 @@ void ModelWriter::append(size_t index, std::span<const std::byte> bytes) {
   s.written += count;
   s.close_finished_tensors();
   const bool is_due = s.uncommitted >= kCommitBytes || Clock::now() - s.committed >= kCommitTime;
-  if (s.journal && s.uncommitted > 0 && is_due) s.commit();
+  if (s.resumable && s.uncommitted > 0 && is_due) s.commit();
 }
 
 bool ModelWriter::keep() {
   State& s = *state_;
-  if (!s.journal || s.tensor == 0) return false;
+  if (!s.resumable || s.tensor == 0) return false;
   s.file.keep(true);
   s.commit();
   return true;
@@ -198,6 +203,7 @@ void ModelWriter::finish() {
   s.file.write_at(sizeof header, std::as_bytes(std::span(directory)));
   s.file.write_at(0, std::as_bytes(std::span(&header, 1)));
   s.file.publish();
+  ::unlink(s.journal_path.c_str());
 }
 
 }  // namespace octavo

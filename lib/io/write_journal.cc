@@ -62,17 +62,31 @@ JournalContent read_journal(const std::string& path) {
 WriteJournal::WriteJournal(std::string path, const JournalKey& key,
                            std::span<const uint64_t> checksums)
     : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (fd_ < 0) fail(ErrorCode::kIo, "cannot create {}: {}", path_, std::strerror(errno));
+  std::string text = key_line(key);
+  for (const uint64_t checksum : checksums) text += tensor_line(tensors_++, checksum);
   try {
-    write(key_line(key));
-    append(checksums);
+    if (!cut_to(text)) write(text);
+    sync();
   } catch (const Error&) {
     ::close(fd_);
-    ::unlink(path_.c_str());
     throw;
   }
   sync_folder_of(path_);
+}
+
+// Whether the file begins with `text`. It then ends there, else it is empty.
+bool WriteJournal::cut_to(const std::string& text) const {
+  std::string known(text.size(), '\0');
+  const bool begins =
+      ::pread(fd_, known.data(), known.size(), 0) == static_cast<ssize_t>(text.size()) &&
+      known == text;
+  const auto length = static_cast<off_t>(begins ? text.size() : 0);
+  if (::ftruncate(fd_, length) != 0 || ::lseek(fd_, length, SEEK_SET) != length) {
+    fail(ErrorCode::kIo, "cannot write {}: {}", path_, std::strerror(errno));
+  }
+  return begins;
 }
 
 WriteJournal::~WriteJournal() { ::close(fd_); }
@@ -81,9 +95,12 @@ void WriteJournal::append(std::span<const uint64_t> checksums) {
   std::string text;
   for (const uint64_t checksum : checksums) text += tensor_line(tensors_++, checksum);
   write(text);
-  if (::fdatasync(fd_) != 0) {
-    fail(ErrorCode::kIo, "cannot write {}: {}", path_, std::strerror(errno));
-  }
+  sync();
+}
+
+void WriteJournal::sync() {
+  if (::fdatasync(fd_) == 0) return;
+  fail(ErrorCode::kIo, "cannot write {}: {}", path_, std::strerror(errno));
 }
 
 void WriteJournal::write(const std::string& text) {

@@ -26,7 +26,8 @@ JournalContent read_journal(const std::string& path);
 
 class WriteJournal {
  public:
-  /// Writes a new journal with the tensors that are done already. Throws Error(kIo).
+  /// A journal with the tensors that are done already; one that is there is cut to them, or
+  /// replaced where it says something else. Throws Error(kIo).
   WriteJournal(std::string path, const JournalKey& key, std::span<const uint64_t> checksums);
   ~WriteJournal();
   WriteJournal(const WriteJournal&) = delete;
@@ -37,7 +38,9 @@ class WriteJournal {
   int64_t tensors() const { return tensors_; }
 
  private:
+  bool cut_to(const std::string& text) const;
   void write(const std::string& text);
+  void sync();
 
   std::string path_;
   int fd_ = -1;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <sstream>
 #include <thread>
 
 #include "cli/program.h"
@@ -33,7 +34,47 @@ TEST(ConvertCommand, DryRunWritesNothing) {
       run_program({"convert", mixtral(), "--to", folder.file("out.8vo"), "--dry-run"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("stored as q8_0: q4_k needs a multiple of 256"));
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("layers.[0-1].experts.[0-7].{w1,w3,w2}"),
+                                 HasSubstr("F32     q8_0"), HasSubstr("free")));
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(ConvertCommand, DryRunAsJson) {
+  const TempDir folder;
+  const Outcome outcome = run_program({"convert", mixtral(), "--to", folder.file("out.8vo"),
+                                       "--type", "q4_0", "--dry-run", "--json"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const nlohmann::json plan = nlohmann::json::parse(outcome.out);
+  const Outcome written =
+      run_program({"convert", mixtral(), "--to", folder.file("out.8vo"), "--type", "q4_0"});
+  EXPECT_EQ(plan["bytes"], fs::file_size(folder.file("out.8vo")));
+  EXPECT_EQ(plan["tensors"].size(), 65u);
+  EXPECT_EQ(plan["tensors"][2]["name"], "layers.0.wq");
+  EXPECT_EQ(plan["tensors"][2]["source_type"], "F32");
+  EXPECT_EQ(plan["tensors"][2]["format"], "q4_0");
+  EXPECT_GT(plan["free_bytes"], 0);
+}
+
+// One row of the table is what --type-for takes: here a single expert stands out.
+TEST(ConvertCommand, RecipesAndRules) {
+  const TempDir folder;
+  const std::string path = folder.file("out.8vo");
+  const std::vector<std::string> wanted = {"convert",    mixtral(),
+                                           "--to",       path,
+                                           "--recipe",   "balanced",
+                                           "--type-for", "layers.0.experts.[0-3].*=q4_0",
+                                           "--type-for", "layers.0.experts.2.w1=f16"};
+  const Outcome outcome = run_program(wanted);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("layers.0.experts.2.w1 "), HasSubstr("layers.0.experts.[0-1,3].w1 "),
+                    HasSubstr("layers.0.experts.[0-3].{w3,w2} "),
+                    HasSubstr("balanced + layers.0.experts.[0-3].*=q4_0 + ")));
+  std::vector<std::string> wrong = wanted;
+  wrong.back() = "layers.7.wq=f16";
+  const Outcome refused = run_program(wrong);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("layers.7.wq=f16"), HasSubstr("no tensor")));
 }
 
 TEST(ConvertCommand, FailsWithOneLine) {
@@ -52,15 +93,20 @@ TEST(ConvertCommand, FailsWithOneLine) {
 TEST(ConvertCommand, WrongCommandLines) {
   const TempDir folder;
   const std::string out = folder.file("out.8vo");
-  for (const std::vector<std::string>& arguments :
-       std::vector<std::vector<std::string>>{{"convert"},
-                                             {"convert", mixtral()},
-                                             {"convert", "--to", out},
-                                             {"convert", mixtral(), "--to", out, "--type", "q5_k"},
-                                             {"convert", mixtral(), "--to", out, "-t", "0"},
-                                             {"synth"},
-                                             {"synth", out, "--layers", "0"},
-                                             {"inspect"}}) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"convert"},
+           {"convert", mixtral()},
+           {"convert", "--to", out},
+           {"convert", mixtral(), "--to", out, "--type", "q5_k"},
+           {"convert", mixtral(), "--to", out, "-t", "0"},
+           {"convert", mixtral(), "--to", out, "--json"},
+           {"convert", mixtral(), "--to", out, "--type", "q8_0", "--recipe", "balanced"},
+           {"convert", mixtral(), "--to", out, "--resume", "--dry-run"},
+           {"convert", mixtral(), "--to", out, "--type-for", "wq"},
+           {"synth", out, "--type-for", "wq=q9"},
+           {"synth"},
+           {"synth", out, "--layers", "0"},
+           {"inspect"}}) {
     EXPECT_EQ(run_program(arguments).exit_code, 2);
   }
   EXPECT_TRUE(fs::is_empty(folder.path()));
@@ -139,6 +185,20 @@ TEST_F(InspectCommand, JsonHasEverything) {
   const int64_t layer = 2 * 64 + 2 * 64 * 64 + 2 * 32 * 64 + 8 * 64 + 8 * 3 * 64 * 128;
   EXPECT_EQ(report["weights"], 2 * 128 * 64 + 2 * layer + 64);
   EXPECT_EQ(report["has_tokenizer"], false);
+}
+
+TEST_F(InspectCommand, TableHasFormatsAndTheMap) {
+  const Outcome outcome = run_program({"inspect", path, "--verify"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  const ModelFile file(path);
+  const int64_t layer = file.directory().tensors[1].offset;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("8 experts of 128, 2 a token"), HasSubstr("bits a weight"),
+                    HasSubstr("layers.[0-1].experts.[0-7].{w1,w3,w2}"), HasSubstr("file map"),
+                    HasSubstr(std::to_string(layer)), HasSubstr("checksums are right")));
+  std::istringstream lines(outcome.out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
 }
 
 TEST_F(InspectCommand, VerifyNamesTheDamagedTensor) {

@@ -102,6 +102,11 @@ TEST(Cancel, LeavesNothing) {
   synth_options.output = folder.file("synth.8vo");
   synth_options.progress = [](int64_t done, int64_t total) { return done < total / 2; };
   EXPECT_THROW(synthesize(synth_options), Error);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(Cancel, KeepsTheUnfinishedConversion) {
+  const TempDir folder;
   ConvertOptions options;
   options.source = test_data("tiny-mixtral/hf").string();
   options.output = folder.file("convert.8vo");
@@ -114,7 +119,9 @@ TEST(Cancel, LeavesNothing) {
   };
   EXPECT_THROW(convert(options), Error);
   EXPECT_EQ(last, total_bytes);
-  EXPECT_TRUE(fs::is_empty(folder.path()));
+  EXPECT_FALSE(fs::exists(options.output));
+  EXPECT_TRUE(fs::exists(options.output + ".part"));
+  EXPECT_TRUE(fs::exists(options.output + ".part.journal"));
 }
 
 }  // namespace
