@@ -102,8 +102,9 @@ Recipe read_recipe(const std::string& path, const ModelConfig& config) {
     fail(ErrorCode::kUnsupported, "{}: base \"{}\" is neither a type ({}) nor a ready recipe ({})",
          path, printable(base), format_names(), fmt::join(ready_recipes(), ", "));
   }
+  int number = 0;
   for (const json& rule : fields.array("rules")) {
-    const std::string where = fmt::format("{}, rule {}", path, recipe.rules.size());
+    const std::string where = fmt::format("{}, rule {}", path, ++number);
     const JsonFields rule_fields(rule, where);
     check_keys(rule, {"tensors", "type"}, where);
     recipe.rules.push_back({rule_fields.string("tensors"), rule_fields.string("type")});

@@ -163,7 +163,7 @@ TEST_F(RecipeFile, FaultsAreNamed) {
   EXPECT_THAT(error(R"({"rules": [], "base": "q4"})"), HasSubstr("base \"q4\" is neither"));
   EXPECT_THAT(error(R"({"rules": [{"tensors": "output"}]})"), HasSubstr("\"type\" is missing"));
   EXPECT_THAT(error(R"({"rules": [{"tensors": "output", "type": "q8_0", "x": 1}]})"),
-              HasSubstr("rule 0: unknown entry"));
+              HasSubstr("rule 1: unknown entry"));
   EXPECT_THAT(error(R"({"rules": [{"tensors": "[", "type": "q8_0"}]})"), HasSubstr("pattern ["));
   EXPECT_THAT(error(R"({"rules": [{"tensors": "outputs", "type": "q8_0"}]})"),
               HasSubstr("names no tensor"));
