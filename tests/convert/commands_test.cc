@@ -8,6 +8,7 @@
 
 #include "cli/program.h"
 #include "convert/checkpoint_tools.h"
+#include "support/checkpoint.h"
 
 namespace octavo::test {
 namespace {
@@ -53,6 +54,60 @@ TEST(ConvertCommand, DryRunAsJson) {
   EXPECT_EQ(plan["tensors"][2]["source_type"], "F32");
   EXPECT_EQ(plan["tensors"][2]["format"], "q4_0");
   EXPECT_GT(plan["free_bytes"], 0);
+}
+
+// A checkpoint of a few KB but for an embedding of 4.4 TB that is a hole in its file.
+void write_vast_checkpoint(const fs::path& folder) {
+  ModelConfig config = mixtral_8x7b_config();
+  config.dim = 8192;
+  config.layers = config.heads = config.kv_heads = config.ffn_dim = config.vocab = 1;
+  config.experts = config.experts_per_token = 1;
+  config.head_dim = 2;
+  config.tied_output = true;
+  config.bos = config.eos = -1;
+  write_random_checkpoint(folder, config, 1, Format::kBF16);
+  std::vector<SafeTensor> tensors = read_safetensors(folder / "model.safetensors");
+  SafeTensor& embedding = tensor_named(tensors, "model.embed_tokens.weight");
+  std::swap(embedding, tensors.back());
+  const int64_t vocab = int64_t{1} << 28;
+  nlohmann::json header;
+  uint64_t offset = 0;
+  std::string data;
+  for (SafeTensor& tensor : tensors) {
+    const bool is_last = &tensor == &tensors.back();
+    if (is_last) tensor.shape[0] = vocab;
+    const uint64_t bytes =
+        is_last ? static_cast<uint64_t>(vocab * config.dim * 2) : tensor.bytes.size();
+    header[tensor.name] = {{"dtype", tensor.dtype},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
+    if (!is_last) data += tensor.bytes;
+  }
+  const std::string text = header.dump();
+  const uint64_t length = text.size();
+  std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
+  write_file(folder / "model.safetensors", bytes + text + data);
+  fs::resize_file(folder / "model.safetensors", sizeof length + length + offset);
+  nlohmann::json json = read_json(folder / "config.json");
+  json["vocab_size"] = vocab;
+  write_file(folder / "config.json", json.dump());
+}
+
+TEST(ConvertCommand, DryRunSaysThatTheDiskIsTooSmall) {
+  const TempDir folder;
+  const std::string source = folder.file("source"), output = folder.file("out.8vo");
+  try {
+    write_vast_checkpoint(source);
+  } catch (const fs::filesystem_error&) {
+    GTEST_SKIP() << "this file system has no files of 4 TB";
+  }
+  const Outcome outcome =
+      run_program({"convert", source, "--to", output, "--type", "f32", "--dry-run"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("8796.1"));  // the plan all the same
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("out.8vo needs 8796.1"), HasSubstr("free")));
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
 }
 
 // One row of the table is what --type-for takes: here a single expert stands out.
