@@ -52,10 +52,11 @@ class QuantizingMaker : public PanelMaker {
   }
 
   void make(int64_t panel, int thread, std::byte* dst) override {
+    ahead_.used(std::min<int64_t>(kPanelRows, entry_->rows - panel * kPanelRows) *
+                tensor_->row_bytes());
     Scratch& scratch = scratch_[static_cast<size_t>(thread)];
     const int64_t first = panel * kPanelRows;
     const int rows = static_cast<int>(std::min<int64_t>(kPanelRows, entry_->rows - first));
-    ahead_.used(rows * tensor_->row_bytes());
     const bool at_once = tensor_->transposed;  // its lines have a value of every row
     if (at_once) read_rows(*tensor_, first, rows, scratch.values);
     for (int r = 0; r < rows; ++r) {
