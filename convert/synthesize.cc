@@ -17,6 +17,8 @@ namespace octavo {
 namespace {
 
 constexpr float kNibbleDeviation = 4.61f;    // of uniform 0..15
+constexpr float kFiveBitDeviation = 9.23f;   // of uniform 0..31
+constexpr float kSixBitDeviation = 18.48f;   // of uniform -32..31
 constexpr float kByteDeviation = 73.6f;      // of uniform -127..127
 constexpr float kUniformDeviation = 0.577f;  // of uniform -1..1
 
@@ -50,13 +52,15 @@ void fill_block_tile(Format format, float deviation, Random& random, uint8_t* ti
   for (int i = 0; i < count; ++i) quants[i] = std::max<uint8_t>(quants[i], 1);  // no -128
 }
 
-// q4_k: the min of a sub-block is 7.5 of its scale, so its values are d * scale * (q - 7.5).
-void fill_super_tile(float deviation, Random& random, uint8_t* tile) {
+// q4_k, q5_k: the min of a sub-block is half of its scale's range, so its values are, in q4_k,
+// d * scale * (q - 7.5).
+void fill_super_tile(Format format, float deviation, Random& random, uint8_t* tile) {
   constexpr float kMeanScale = 47.5f;  // of 32..63
-  const float d = deviation / (kNibbleDeviation * kMeanScale);
+  const bool is_q4 = format == Format::kQ4_K;
+  const float d = deviation / ((is_q4 ? kNibbleDeviation : kFiveBitDeviation) * kMeanScale);
   for (int r = 0; r < kPanelRows; ++r) {
     put_f16(tile + 2 * r, d);
-    put_f16(tile + 2 * (kPanelRows + r), 7.5f * d);
+    put_f16(tile + 2 * (kPanelRows + r), (is_q4 ? 7.5f : 15.5f) * d);
   }
   std::memset(tile + tile::kSuperScales, 0, tile::kSuperQuants - tile::kSuperScales);
   for (int j = 0; j < 8; ++j) {
@@ -69,8 +73,23 @@ void fill_super_tile(float deviation, Random& random, uint8_t* tile) {
       high_bits = static_cast<uint8_t>(high_bits | (high | high << 4) << tile::super_high_shift(j));
     }
   }
-  fill_random(random, tile + tile::kSuperQuants,
-              traits(Format::kQ4_K).tile_bytes - tile::kSuperQuants);
+  fill_random(random, tile + tile::kSuperQuants, traits(format).tile_bytes - tile::kSuperQuants);
+}
+
+// q6_k: scales of random sign and of 64..127.
+void fill_six_tile(float deviation, Random& random, uint8_t* tile) {
+  constexpr float kMeanScale = 95.5f;
+  std::memset(tile, 0, tile::kSixScales);
+  for (int r = 0; r < kPanelRows; ++r) {
+    put_f16(tile + 2 * r, deviation / (kSixBitDeviation * kMeanScale));
+  }
+  uint8_t* scales = tile + tile::kSixScales;
+  fill_random(random, scales, tile::kSixQuants - tile::kSixScales);
+  for (int i = 0; i < tile::kSixQuants - tile::kSixScales; ++i) {
+    const int magnitude = 64 + scales[i] % 64;
+    scales[i] = static_cast<uint8_t>(scales[i] < 128 ? magnitude : -magnitude);
+  }
+  fill_random(random, tile + tile::kSixQuants, traits(Format::kQ6_K).tile_bytes - tile::kSixQuants);
 }
 
 void fill_float_tile(Format format, float deviation, Random& random, uint8_t* tile) {
@@ -97,7 +116,10 @@ void fill_tile(Format format, float deviation, Random& random, uint8_t* tile) {
     case Format::kQ4_0:
       return fill_block_tile(format, deviation, random, tile);
     case Format::kQ4_K:
-      return fill_super_tile(deviation, random, tile);
+    case Format::kQ5_K:
+      return fill_super_tile(format, deviation, random, tile);
+    case Format::kQ6_K:
+      return fill_six_tile(deviation, random, tile);
   }
 }
 

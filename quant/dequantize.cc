@@ -28,17 +28,27 @@ void dequantize_block(const BlockQ4_0& block, float* dst) {
   }
 }
 
-void dequantize_block(const BlockQ4_K& block, float* dst) {
+// BlockQ4_K and BlockQ5_K.
+template <class Block>
+void dequantize_block(const Block& block, float* dst) {
   const float d = f16_to_f32(block.d);
   const float dmin = f16_to_f32(block.dmin);
   for (int j = 0; j < 8; ++j) {
     const ScaleMin sm = get_scale_min(block.scales, j);
     const float scale = d * static_cast<float>(sm.scale);
     const float min = dmin * static_cast<float>(sm.min);
-    const uint8_t* qs = block.qs + 32 * (j / 2);
-    for (int i = 0; i < 32; ++i) {
-      const int nibble = j % 2 == 0 ? qs[i] & 15 : qs[i] >> 4;
-      dst[32 * j + i] = scale * static_cast<float>(nibble) - min;
+    for (int k = 32 * j; k < 32 * (j + 1); ++k) {
+      dst[k] = scale * static_cast<float>(get_quant(block, k)) - min;
+    }
+  }
+}
+
+void dequantize_block(const BlockQ6_K& block, float* dst) {
+  const float d = f16_to_f32(block.d);
+  for (int j = 0; j < 16; ++j) {
+    const float scale = d * static_cast<float>(block.scales[j]);
+    for (int k = 16 * j; k < 16 * (j + 1); ++k) {
+      dst[k] = scale * static_cast<float>(get_quant(block, k) - 32);
     }
   }
 }
@@ -71,6 +81,10 @@ void dequantize_row(Format format, const std::byte* src, std::span<float> dst) {
       return dequantize_blocks<BlockQ4_0, 32>(src, dst);
     case Format::kQ4_K:
       return dequantize_blocks<BlockQ4_K, 256>(src, dst);
+    case Format::kQ5_K:
+      return dequantize_blocks<BlockQ5_K, 256>(src, dst);
+    case Format::kQ6_K:
+      return dequantize_blocks<BlockQ6_K, 256>(src, dst);
   }
 }
 

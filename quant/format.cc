@@ -3,13 +3,14 @@
 #include <array>
 
 #include "quant/block.h"
+#include "quant/tile.h"
 
 namespace octavo {
 namespace {
 
 constexpr int kScaleLine = 64;  // two blocks' 16 f16 scales
 
-constexpr std::array<FormatTraits, 6> kTraits = {{
+constexpr std::array<FormatTraits, 8> kTraits = {{
     {Format::kF32, "f32", 1, 4, 16, 16 * kPanelRows * 4, ActivationFormat::kF32},
     {Format::kF16, "f16", 1, 2, 32, 32 * kPanelRows * 2, ActivationFormat::kF32},
     {Format::kBF16, "bf16", 1, 2, 32, 32 * kPanelRows * 2, ActivationFormat::kF32},
@@ -19,6 +20,10 @@ constexpr std::array<FormatTraits, 6> kTraits = {{
      ActivationFormat::kQ8},
     {Format::kQ4_K, "q4_k", 256, sizeof(BlockQ4_K), 256, kPanelRows * sizeof(BlockQ4_K),
      ActivationFormat::kQ8},
+    {Format::kQ5_K, "q5_k", 256, sizeof(BlockQ5_K), 256, kPanelRows * sizeof(BlockQ5_K),
+     ActivationFormat::kQ8},
+    {Format::kQ6_K, "q6_k", 256, sizeof(BlockQ6_K), 256,
+     tile::kSixQuants + 4 * tile::chunk_bytes(2), ActivationFormat::kQ8},
 }};
 
 int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
@@ -62,8 +67,8 @@ int64_t row_bytes(Format format, int64_t cols) {
 }
 
 Format storable_format(Format wanted, int64_t cols) {
-  const bool whole = cols % traits(Format::kQ4_K).block_cols == 0;
-  return wanted == Format::kQ4_K && !whole ? Format::kQ8_0 : wanted;
+  const bool whole = cols % traits(wanted).block_cols == 0;
+  return is_super(wanted) && !whole ? Format::kQ8_0 : wanted;
 }
 
 }  // namespace octavo

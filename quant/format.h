@@ -9,8 +9,8 @@
 namespace octavo {
 
 /// How the values of a matrix are stored. Block values are the field's own (GGUF's Q8_0, Q4_0,
-/// Q4_K).
-enum class Format : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_K };
+/// Q4_K, Q5_K, Q6_K).
+enum class Format : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_K, kQ5_K, kQ6_K };
 
 /// What a kernel multiplies a format with.
 enum class ActivationFormat : uint8_t {
@@ -47,8 +47,13 @@ int64_t packed_bytes(Format format, int64_t rows, int64_t cols);
 /// Bytes of one row of `cols` values in row order (blocks rounded up).
 int64_t row_bytes(Format format, int64_t cols);
 
-/// The format in which a matrix of `cols` columns is stored when `wanted` is asked for: q4_k needs
-/// whole super-blocks of 256 and falls back to q8_0; every other format pads.
+/// Whether blocks are super-blocks of 256 columns with scales of their own scales.
+inline constexpr bool is_super(Format format) {
+  return format == Format::kQ4_K || format == Format::kQ5_K || format == Format::kQ6_K;
+}
+
+/// The format in which a matrix of `cols` columns is stored when `wanted` is asked for: q4_k, q5_k
+/// and q6_k need whole super-blocks and fall back to q8_0; every other format pads.
 Format storable_format(Format wanted, int64_t cols);
 
 }  // namespace octavo

@@ -23,8 +23,8 @@ struct Octet {
   Lanes weighted[kGroup];  ///< weight * x
 };
 
-/// Larger magnitudes are beyond every format's range, which ends at 63 * 15 * the largest f16.
-inline constexpr float kLargestValue = 0x1p26f;
+/// Larger magnitudes are beyond every format's range, which ends at 128 * 32 * the largest f16.
+inline constexpr float kLargestValue = 0x1p28f;
 
 /// Nearest integer (ties to even) in [low, high], as a float; |value| is below 2^22 after clamping.
 inline float round_in(float value, float low, float high) {

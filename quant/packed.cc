@@ -1,12 +1,11 @@
 #include "quant/packed.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <type_traits>
 
 #include "quant/block.h"
-#include "quant/float16.h"
-#include "quant/rows.h"
 #include "quant/tile.h"
 
 namespace octavo {
@@ -57,16 +56,22 @@ void move_q8_0(int r, int blocks, RowBytes<kPack> row, TileBytes<kPack> tile) {
   }
 }
 
-// Column `k` (0..63) of 64 columns of nibbles to or from `shift` of *byte.
+// `bits` at `shift` of *byte to or from `tile_shift` of lines[at].
+template <bool kPack>
+void move_bits(int bits, RowBytes<kPack> byte, int shift, TileBytes<kPack> lines, int at,
+               int tile_shift) {
+  const int mask = (1 << bits) - 1;
+  if constexpr (kPack) {
+    lines[at] = static_cast<uint8_t>(lines[at] | (((*byte >> shift) & mask) << tile_shift));
+  } else {
+    *byte = static_cast<uint8_t>(*byte | (((lines[at] >> tile_shift) & mask) << shift));
+  }
+}
+
+// Column `k` of 64 columns of nibbles to or from `shift` of *byte.
 template <bool kPack>
 void move_nibble(int r, int k, RowBytes<kPack> byte, int shift, TileBytes<kPack> lines) {
-  const int at = tile::nibble_at(r, k);
-  if constexpr (kPack) {
-    lines[at] =
-        static_cast<uint8_t>(lines[at] | (((*byte >> shift) & 15) << tile::nibble_shift(k)));
-  } else {
-    *byte = static_cast<uint8_t>(*byte | (((lines[at] >> tile::nibble_shift(k)) & 15) << shift));
-  }
+  move_bits<kPack>(4, byte, shift, lines, tile::nibble_at(r, k), tile::nibble_shift(k));
 }
 
 template <bool kPack>
@@ -79,8 +84,9 @@ void move_q4_0(int r, int blocks, RowBytes<kPack> row, TileBytes<kPack> tile) {
   }
 }
 
+// d, dmin and the sub-blocks' scales and mins: 16 bytes of a q4_k or q5_k block.
 template <bool kPack>
-void move_q4_k(int r, RowBytes<kPack> row, TileBytes<kPack> tile) {
+void move_super_scales(int r, RowBytes<kPack> row, TileBytes<kPack> tile) {
   move_bytes<kPack>(row, tile + 2 * r, 2);
   move_bytes<kPack>(row + 2, tile + 2 * (kPanelRows + r), 2);
   for (int j = 0; j < 8; ++j) {
@@ -97,10 +103,42 @@ void move_q4_k(int r, RowBytes<kPack> row, TileBytes<kPack> tile) {
       set_scale_min(row + 4, j, {static_cast<uint8_t>(scale), static_cast<uint8_t>(min)});
     }
   }
+}
+
+template <bool kPack>
+void move_q4_k(int r, RowBytes<kPack> row, TileBytes<kPack> tile) {
+  move_super_scales<kPack>(r, row, tile);
   for (int k = 0; k < 256; ++k) {
     const int chunk = k / 64;
-    move_nibble<kPack>(r, k % 64, row + 16 + 32 * chunk + k % 32, k / 32 % 2 * 4,
-                       tile + tile::kSuperQuants + tile::kNibbleLines * chunk);
+    move_nibble<kPack>(r, k % 64, row + offsetof(BlockQ4_K, qs) + 32 * chunk + k % 32,
+                       k / 32 % 2 * 4, tile + tile::kSuperQuants + tile::kNibbleLines * chunk);
+  }
+}
+
+template <bool kPack>
+void move_q5_k(int r, RowBytes<kPack> row, TileBytes<kPack> tile) {
+  move_super_scales<kPack>(r, row, tile);
+  for (int k = 0; k < 256; ++k) {
+    const auto chunk = tile + tile::kSuperQuants + tile::chunk_bytes(1) * (k / 64);
+    move_bits<kPack>(1, row + offsetof(BlockQ5_K, qh) + k % 32, k / 32, chunk,
+                     tile::high_at(r, k, 1), tile::high_shift(k, 1));
+    move_nibble<kPack>(r, k, row + offsetof(BlockQ5_K, qs) + k / 64 * 32 + k % 32, k / 32 % 2 * 4,
+                       chunk + tile::high_bytes(1));
+  }
+}
+
+template <bool kPack>
+void move_q6_k(int r, RowBytes<kPack> row, TileBytes<kPack> tile) {
+  move_bytes<kPack>(row + offsetof(BlockQ6_K, d), tile + 2 * r, 2);
+  for (int j = 0; j < 16; ++j) {
+    move_bytes<kPack>(row + offsetof(BlockQ6_K, scales) + j, tile + tile::six_scale_at(r, j), 1);
+  }
+  for (int k = 0; k < 256; ++k) {
+    const auto chunk = tile + tile::kSixQuants + tile::chunk_bytes(2) * (k / 64);
+    move_bits<kPack>(2, row + offsetof(BlockQ6_K, qh) + k / 128 * 32 + k % 32, k / 32 % 4 * 2,
+                     chunk, tile::high_at(r, k, 2), tile::high_shift(k, 2));
+    move_nibble<kPack>(r, k, row + offsetof(BlockQ6_K, ql) + k / 128 * 64 + k % 64, k / 64 % 2 * 4,
+                       chunk + tile::high_bytes(2));
   }
 }
 
@@ -127,6 +165,12 @@ void move_row(Format format, int r, int64_t cols, RowBytes<kPack> row, TileBytes
       case Format::kQ4_K:
         move_q4_k<kPack>(r, row, tile);
         break;
+      case Format::kQ5_K:
+        move_q5_k<kPack>(r, row, tile);
+        break;
+      case Format::kQ6_K:
+        move_q6_k<kPack>(r, row, tile);
+        break;
     }
     row += blocks * t.block_bytes;
   }
@@ -150,67 +194,6 @@ void unpack_panel(Format format, const std::byte* src, int rows, int64_t cols, s
     std::memset(row, 0, row_bytes(format, cols));
     move_row<false>(format, r, cols, reinterpret_cast<uint8_t*>(row),
                     reinterpret_cast<const uint8_t*>(src));
-  }
-}
-
-namespace {
-
-float f16_in(const uint8_t* address) {
-  uint16_t bits;
-  std::memcpy(&bits, address, 2);
-  return f16_to_f32(bits);
-}
-
-// Value of row r, column k of one tile.
-float tile_value(Format format, const uint8_t* tile, int r, int k) {
-  switch (format) {
-    case Format::kF32: {
-      float value;
-      std::memcpy(&value, tile + tile::f32_at(r, k), 4);
-      return value;
-    }
-    case Format::kF16:
-      return f16_in(tile + tile::f16_at(r, k));
-    case Format::kBF16: {
-      uint16_t bits;
-      std::memcpy(&bits, tile + tile::bf16_at(r, k), 2);
-      return bf16_to_f32(bits);
-    }
-    case Format::kQ8_0: {
-      const int q = tile[tile::kBlockQuants + tile::line_at(r, k)] - tile::kQ8Offset;
-      return f16_in(tile + tile::scale_at(r, k / 32)) * static_cast<float>(q);
-    }
-    case Format::kQ4_0: {
-      const int byte = tile[tile::kBlockQuants + tile::nibble_at(r, k)];
-      const int q = ((byte >> tile::nibble_shift(k)) & 15) - 8;
-      return f16_in(tile + tile::scale_at(r, k / 32)) * static_cast<float>(q);
-    }
-    case Format::kQ4_K: {
-      const int j = k / 32, low = tile[tile::super_low_at(r, j)];
-      const int high = tile[tile::super_high_at(r, j)] >> tile::super_high_shift(j);
-      const float scale = f16_in(tile + 2 * r) * static_cast<float>((low & 15) | ((high & 3) << 4));
-      const float min = f16_in(tile + 2 * (kPanelRows + r)) *
-                        static_cast<float>((low >> 4) | (((high >> 4) & 3) << 4));
-      const uint8_t* lines = tile + tile::kSuperQuants + tile::kNibbleLines * (k / 64);
-      const int q = (lines[tile::nibble_at(r, k)] >> tile::nibble_shift(k)) & 15;
-      return scale * static_cast<float>(q) - min;
-    }
-  }
-  return 0;
-}
-
-}  // namespace
-
-void dequantize_packed_row(Format format, const std::byte* matrix, int64_t row,
-                           std::span<float> dst) {
-  const auto cols = static_cast<int64_t>(dst.size());
-  const FormatTraits& t = traits(format);
-  const auto* panel = reinterpret_cast<const uint8_t*>(
-      matrix + row / kPanelRows * packed_panel_bytes(format, cols));
-  const int r = static_cast<int>(row % kPanelRows);
-  for (int64_t k = 0; k < cols; ++k) {
-    dst[k] = tile_value(format, panel + k / t.tile_cols * t.tile_bytes, r,
-                        static_cast<int>(k % t.tile_cols));
   }
 }
 

@@ -39,6 +39,10 @@ void quantize_row(Format format, std::span<const float> src, std::byte* dst,
       return quantize_row_q4_0(src, dst, importance);
     case Format::kQ4_K:
       return quantize_row_q4_k(src, dst, importance);
+    case Format::kQ5_K:
+      return quantize_row_q5_k(src, dst, importance);
+    case Format::kQ6_K:
+      return quantize_row_q6_k(src, dst, importance);
   }
 }
 

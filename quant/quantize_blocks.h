@@ -25,5 +25,9 @@ void quantize_row_q4_0(std::span<const float> src, std::byte* dst,
                        std::span<const float> importance);
 void quantize_row_q4_k(std::span<const float> src, std::byte* dst,
                        std::span<const float> importance);
+void quantize_row_q5_k(std::span<const float> src, std::byte* dst,
+                       std::span<const float> importance);
+void quantize_row_q6_k(std::span<const float> src, std::byte* dst,
+                       std::span<const float> importance);
 
 }  // namespace octavo

@@ -54,12 +54,14 @@ void quantize_block(const float* x, BlockQ4_0& block) {
   }
 }
 
-void quantize_block(const float* x, BlockQ4_K& block) {
+// BlockQ4_K and BlockQ5_K, quants 0..top.
+template <class Block>
+void quantize_affine(const float* x, int top, Block& block) {
   float scale[8], min[8];
   for (int j = 0; j < 8; ++j) {
     const auto [low, high] = std::minmax_element(x + 32 * j, x + 32 * (j + 1));
     min[j] = std::max(0.0f, -*low);
-    scale[j] = (*high + min[j]) / 15;
+    scale[j] = (*high + min[j]) / static_cast<float>(top);
   }
   const float d = *std::max_element(scale, scale + 8) / 63;
   const float dmin = *std::max_element(min, min + 8) / 63;
@@ -74,10 +76,26 @@ void quantize_block(const float* x, BlockQ4_K& block) {
     const float step = f16_to_f32(block.d) * static_cast<float>(scale_bits);
     const float shift = f16_to_f32(block.dmin) * static_cast<float>(min_bits);
     const float per_unit = inverse(step);
-    uint8_t* qs = block.qs + 32 * (j / 2);
-    for (int i = 0; i < 32; ++i) {
-      const int nibble = nearest((x[32 * j + i] + shift) * per_unit, 0, 15);
-      qs[i] = static_cast<uint8_t>(qs[i] | (nibble << (j % 2 * 4)));
+    for (int k = 32 * j; k < 32 * (j + 1); ++k) {
+      set_quant(block, k, nearest((x[k] + shift) * per_unit, 0, top));
+    }
+  }
+}
+
+void quantize_block(const float* x, BlockQ4_K& block) { quantize_affine(x, 15, block); }
+void quantize_block(const float* x, BlockQ5_K& block) { quantize_affine(x, 31, block); }
+
+void quantize_block(const float* x, BlockQ6_K& block) {
+  float scale[16];
+  for (int j = 0; j < 16; ++j) scale[j] = extreme(x + 16 * j, 16) / -32;
+  const float d = extreme(scale, 16) / -128;
+  block = {};
+  block.d = finite_f16(d);
+  for (int j = 0; j < 16; ++j) {
+    block.scales[j] = static_cast<int8_t>(nearest(scale[j] * inverse(d), -128, 127));
+    const float per_unit = inverse(f16_to_f32(block.d) * static_cast<float>(block.scales[j]));
+    for (int k = 16 * j; k < 16 * (j + 1); ++k) {
+      set_quant(block, k, nearest(x[k] * per_unit, -32, 31) + 32);
     }
   }
 }
@@ -108,6 +126,10 @@ void quantize_row_nearest(Format format, std::span<const float> src, std::byte* 
       return quantize_blocks<BlockQ4_0, 32>(src, dst);
     case Format::kQ4_K:
       return quantize_blocks<BlockQ4_K, 256>(src, dst);
+    case Format::kQ5_K:
+      return quantize_blocks<BlockQ5_K, 256>(src, dst);
+    case Format::kQ6_K:
+      return quantize_blocks<BlockQ6_K, 256>(src, dst);
   }
 }
 

@@ -11,8 +11,8 @@
 namespace octavo {
 
 /// Quantizes src [cols] into row_bytes(format, cols) bytes at dst. Columns past the end of the last
-/// block count as zero. For q8_0, q4_0 and q4_k the scales are searched for the least squared
-/// error, weighted by `importance` [cols] where given (otherwise by the values' own magnitude as
+/// block count as zero. For block formats the scales are searched for the least squared error,
+/// weighted by `importance` [cols] where given (otherwise by the values' own magnitude as
 /// documented in docs/format.md).
 void quantize_row(Format format, std::span<const float> src, std::byte* dst,
                   std::span<const float> importance = {});

@@ -35,7 +35,7 @@ Panel make_panel(Format format, int rows, int64_t cols) {
 class Packed : public ::testing::TestWithParam<Format> {
  protected:
   std::vector<int64_t> widths() const {
-    if (GetParam() == Format::kQ4_K) return {256, 512, 1024};
+    if (is_super(GetParam())) return {256, 512, 1024};
     return {1, 16, 31, 32, 33, 64, 96, 172, 256, 320};
   }
 };
@@ -122,30 +122,67 @@ TEST(PackedLayout, Q8_0AsDocumented) {
   }
 }
 
-// One value, from the packed bytes alone.
-float q4_k_value(const std::vector<std::byte>& tile, int r, int k) {
+float f16_in(const std::vector<std::byte>& tile, int at) {
+  return f16_to_f32(static_cast<uint16_t>(byte_at(tile, at) | byte_at(tile, at + 1) << 8));
+}
+
+// q4_k, q5_k: the value of a quant, from the packed bytes alone.
+float super_value(const std::vector<std::byte>& tile, int r, int k, int q) {
   const int j = k / 32, shift = j < 4 ? 0 : 2;
-  const auto f16 = [&](int at) {
-    return f16_to_f32(static_cast<uint16_t>(byte_at(tile, at) | byte_at(tile, at + 1) << 8));
-  };
   const int low = byte_at(tile, 64 + j * 16 + r), high = byte_at(tile, 192 + j % 4 * 16 + r);
   const int scale = (low & 15) | (high >> shift & 3) << 4;
   const int min = low >> 4 | (high >> (shift + 4) & 3) << 4;
-  const int byte = byte_at(tile, 256 + k / 64 * 512 + (k % 32 / 4 * 16 + r) * 4 + k % 4);
-  const int q = k / 32 % 2 == 0 ? byte & 15 : byte >> 4;
-  return f16(2 * r) * static_cast<float>(scale) * static_cast<float>(q) -
-         f16(32 + 2 * r) * static_cast<float>(min);
+  return f16_in(tile, 2 * r) * static_cast<float>(scale) * static_cast<float>(q) -
+         f16_in(tile, 32 + 2 * r) * static_cast<float>(min);
 }
 
-TEST(PackedLayout, Q4_KAsDocumented) {
-  const Panel panel = make_panel(Format::kQ4_K, 16, 256);
+// Nibble of column k in the 8 lines that start at `at`.
+int nibble_in(const std::vector<std::byte>& tile, int at, int r, int k) {
+  const int byte = byte_at(tile, at + (k % 32 / 4 * 16 + r) * 4 + k % 4);
+  return k / 32 % 2 == 0 ? byte & 15 : byte >> 4;
+}
+
+float q4_k_value(const std::vector<std::byte>& tile, int r, int k) {
+  return super_value(tile, r, k, nibble_in(tile, 256 + k / 64 * 512, r, k));
+}
+
+float q5_k_value(const std::vector<std::byte>& tile, int r, int k) {
+  const int chunk = 256 + k / 64 * 640;
+  const int line = byte_at(tile, chunk + k % 64 / 32 * 64 + 4 * r + k % 4);
+  const int high = line >> (k % 32 / 4) & 1;
+  return super_value(tile, r, k, nibble_in(tile, chunk + 128, r, k) | high << 4);
+}
+
+float q6_k_value(const std::vector<std::byte>& tile, int r, int k) {
+  const int chunk = 320 + k / 64 * 768;
+  const int line = byte_at(tile, chunk + k % 64 / 16 * 64 + 4 * r + k % 4);
+  const int high = line >> (k % 16 / 4 * 2) & 3;
+  const int q = (nibble_in(tile, chunk + 256, r, k) | high << 4) - 32;
+  const auto scale = static_cast<int8_t>(byte_at(tile, 64 + k / 16 * 16 + r));
+  return f16_in(tile, 2 * r) * static_cast<float>(scale) * static_cast<float>(q);
+}
+
+void expect_documented(Format format, float (*value)(const std::vector<std::byte>&, int, int)) {
+  const Panel panel = make_panel(format, 16, 256);
   for (int r = 0; r < 16; ++r) {
     std::vector<float> values(256);
-    dequantize_row(Format::kQ4_K, panel.row_order.data() + r * panel.stride, values);
+    dequantize_row(format, panel.row_order.data() + r * panel.stride, values);
     for (int k = 0; k < 256; ++k) {
-      ASSERT_EQ(q4_k_value(panel.packed, r, k), values[static_cast<size_t>(k)]) << r << ", " << k;
+      ASSERT_EQ(value(panel.packed, r, k), values[static_cast<size_t>(k)]) << r << ", " << k;
     }
   }
+}
+
+TEST(PackedLayout, Q4_KAsDocumented) { expect_documented(Format::kQ4_K, q4_k_value); }
+TEST(PackedLayout, Q5_KAsDocumented) { expect_documented(Format::kQ5_K, q5_k_value); }
+TEST(PackedLayout, Q6_KAsDocumented) {
+  expect_documented(Format::kQ6_K, q6_k_value);
+  const Panel panel = make_panel(Format::kQ6_K, 16, 256);
+  for (int64_t at = 32; at < 64; ++at) EXPECT_EQ(byte_at(panel.packed, at), 0) << at;
+}
+
+TEST(PackedLayout, TilesAreWholeLines) {
+  for (const Format format : all_formats()) EXPECT_EQ(traits(format).tile_bytes % 64, 0);
 }
 
 TEST(PackedLayout, FloatsAsDocumented) {

@@ -53,6 +53,10 @@ double bound(Format format) {
       return 0.3;  // the search may clip: beyond the end of the range by at most 7 / 5.6 - 1
     case Format::kQ4_K:
       return 0.3;
+    case Format::kQ5_K:
+      return 0.15;
+    case Format::kQ6_K:
+      return 0.15;  // an end is at most 32 / 29 - 1 beyond the range
   }
   return 0;
 }
@@ -62,7 +66,9 @@ INSTANTIATE_TEST_SUITE_P(Formats, AnyFormat, ::testing::ValuesIn(all_formats()),
 
 class BlockFormat : public ::testing::TestWithParam<Format> {};
 INSTANTIATE_TEST_SUITE_P(Formats, BlockFormat,
-                         ::testing::Values(Format::kQ8_0, Format::kQ4_0, Format::kQ4_K), name_of);
+                         ::testing::Values(Format::kQ8_0, Format::kQ4_0, Format::kQ4_K,
+                                           Format::kQ5_K, Format::kQ6_K),
+                         name_of);
 
 TEST_P(AnyFormat, ErrorsAreBounded) {
   Random random(1);
@@ -140,7 +146,10 @@ TEST_P(BlockFormat, BlocksAreIndependent) {
 // Values on a grid of the format survive: the search finds the scale that made them.
 TEST_P(BlockFormat, RepresentableValuesAreExact) {
   Random random(5);
-  const int top = GetParam() == Format::kQ8_0 ? 127 : 7;
+  const int top = GetParam() == Format::kQ8_0   ? 127
+                  : GetParam() == Format::kQ6_K ? 31
+                  : GetParam() == Format::kQ5_K ? 15
+                                                : 7;
   std::vector<float> values(1024);
   for (float& value : values) {
     value = 0.25f * static_cast<float>(random.below(2 * top + 1) - top);
@@ -151,11 +160,11 @@ TEST_P(BlockFormat, RepresentableValuesAreExact) {
   }
   const std::vector<float> back =
       dequantize(GetParam(), quantize(GetParam(), values), values.size());
-  if (GetParam() != Format::kQ4_K) {
+  if (!is_super(GetParam())) {
     EXPECT_EQ(back, values);
     return;
   }
-  // q4_k's 6-bit scales and mins need not hit the grid exactly.
+  // Scales of scales need not hit the grid exactly.
   for (size_t k = 0; k < values.size(); ++k) ASSERT_NEAR(back[k], values[k], 0.02f) << k;
 }
 

@@ -64,7 +64,8 @@ struct Goal {
 class Search : public ::testing::TestWithParam<Goal> {};
 INSTANTIATE_TEST_SUITE_P(Formats, Search,
                          ::testing::Values(Goal{Format::kQ8_0, 0.9}, Goal{Format::kQ4_0, 0.9},
-                                           Goal{Format::kQ4_K, 0.9}),
+                                           Goal{Format::kQ4_K, 0.9}, Goal{Format::kQ5_K, 0.9},
+                                           Goal{Format::kQ6_K, 0.9}),
                          [](const auto& row) {
                            return std::string(format_name(row.param.format));
                          });
@@ -73,7 +74,7 @@ TEST_P(Search, BeatsNearestOnNormalValues) {
   Random random(1);
   const Errors errors = compare(GetParam().format, random.normals(256 * 200, 0.02f), {});
   EXPECT_LT(errors.searched, GetParam().share * errors.nearest);
-  EXPECT_LE(errors.worse, GetParam().format == Format::kQ4_K ? errors.blocks / 100 : 0);
+  EXPECT_LE(errors.worse, is_super(GetParam().format) ? errors.blocks / 100 : 0);
 }
 
 TEST_P(Search, BeatsNearestOnTrainedWeights) {

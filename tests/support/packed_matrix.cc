@@ -27,6 +27,18 @@ uint16_t random_scale(Random& random, double largest) {
   return f32_to_f16(static_cast<float>(sign * random.uniform(0.2, 1) * largest));
 }
 
+// BlockQ4_K, BlockQ5_K. Mins of about half the range, so that the values lie on both sides of zero.
+template <class Block>
+Block random_affine(Random& random, double deviation) {
+  constexpr int kQuants = sizeof(Block) == sizeof(BlockQ4_K) ? 16 : 32;
+  Block block = {};
+  block.d = random_scale(random, deviation * 16 / 160 / kQuants);
+  block.dmin = random_scale(random, deviation / 20);
+  for (uint8_t& scale : block.scales) scale = random_byte(random);
+  for (int k = 0; k < 256; ++k) set_quant(block, k, static_cast<int>(random.below(kQuants)));
+  return block;
+}
+
 void random_block(Format format, Random& random, double deviation, std::byte* dst) {
   switch (format) {
     case Format::kF32:
@@ -45,21 +57,27 @@ void random_block(Format format, Random& random, double deviation, std::byte* ds
       for (uint8_t& q : block.qs) q = random_byte(random);
       return store(dst, block);
     }
-    case Format::kQ4_K: {
-      // Mins of about half the range, so that the values lie on both sides of zero.
-      BlockQ4_K block{
-          random_scale(random, deviation / 160), random_scale(random, deviation / 20), {}, {}};
-      for (uint8_t& scale : block.scales) scale = random_byte(random);
-      for (uint8_t& q : block.qs) q = random_byte(random);
+    case Format::kQ4_K:
+      return store(dst, random_affine<BlockQ4_K>(random, deviation));
+    case Format::kQ5_K:
+      return store(dst, random_affine<BlockQ5_K>(random, deviation));
+    case Format::kQ6_K: {
+      BlockQ6_K block = {};
+      block.d = random_scale(random, deviation / 1000);
+      for (int8_t& scale : block.scales) scale = static_cast<int8_t>(random_byte(random));
+      for (int k = 0; k < 256; ++k) set_quant(block, k, static_cast<int>(random.below(64)));
       return store(dst, block);
     }
   }
 }
 
-// The same row with every quant zero: what is left is minus the min of each value.
-void clear_quants(std::byte* row, int64_t blocks) {
+// The same row of q4_k or q5_k with every quant zero: what is left is minus the min of each value.
+// Quants follow 16 bytes of scales.
+void clear_quants(Format format, std::byte* row, int64_t blocks) {
+  const int64_t bytes = traits(format).block_bytes;
+  static_assert(offsetof(BlockQ4_K, qs) == 16 && offsetof(BlockQ5_K, qh) == 16);
   for (int64_t b = 0; b < blocks; ++b) {
-    std::memset(row + b * int64_t{sizeof(BlockQ4_K)} + offsetof(BlockQ4_K, qs), 0, 128);
+    std::memset(row + b * bytes + 16, 0, static_cast<size_t>(bytes - 16));
   }
 }
 
@@ -97,13 +115,13 @@ Matrix PackedMatrix::values() const {
 
 Matrix PackedMatrix::magnitudes() const {
   Matrix magnitudes = values().cwiseAbs();
-  if (format_ != Format::kQ4_K) return magnitudes;
+  if (format_ != Format::kQ4_K && format_ != Format::kQ5_K) return magnitudes;
   std::vector<float> row(static_cast<size_t>(cols_));
   const int64_t stride = row_bytes(format_, cols_);
   for (int64_t r = 0; r < rows_; ++r) {
     std::vector<std::byte> blocks(row_order_.begin() + r * stride,
                                   row_order_.begin() + (r + 1) * stride);
-    clear_quants(blocks.data(), stride / int64_t{sizeof(BlockQ4_K)});
+    clear_quants(format_, blocks.data(), stride / traits(format_).block_bytes);
     dequantize_row(format_, blocks.data(), row);
     magnitudes.row(r) += 2 * to_matrix(row, 1, cols_).cwiseAbs();
   }

@@ -28,7 +28,7 @@ class PackedMatrix {
   /// The values that the blocks stand for, by the row-order dequantizer.
   Matrix values() const;
   /// How large the terms are that a kernel adds up for each weight: |w|, plus twice the min that
-  /// q4_k subtracts. Rounding errors of a sum are relative to these.
+  /// q4_k and q5_k subtract. Rounding errors of a sum are relative to these.
   Matrix magnitudes() const;
   /// How far each weight moves when the wide kernels (simd/wide.h) round it to int8; zero for
   /// formats that they do not take.
@@ -44,8 +44,8 @@ class PackedMatrix {
   std::vector<Line> lines_;
 };
 
-/// Every bit pattern a block can have (scales of both signs, all nibbles, all 6-bit scales and
-/// mins), with values of about `deviation`.
+/// Every bit pattern a block can have (scales of both signs, all quants, all scales of scales
+/// and mins), with values of about `deviation`.
 PackedMatrix random_blocks(Format format, int64_t rows, int64_t cols, Random& random,
                            double deviation = 0.1);
 /// `values` [rows, cols] rounded to nearest in `format`.

@@ -1,4 +1,5 @@
-// Scale search of q4_k: value = d * scale[j] * q - dmin * min[j]; one lane is one sub-block j.
+// Scale search of q4_k and q5_k: value = d * scale[j] * q - dmin * min[j]; one lane is one
+// sub-block j.
 #include <Eigen/Dense>
 #include <cmath>
 #include <cstring>
@@ -10,9 +11,15 @@
 namespace octavo {
 namespace {
 
-// Where the candidates put the largest value when the smallest is at 0.
-constexpr float kTargets[] = {15.0f, 12.8f, 13.2f, 13.6f, 14.0f, 14.3f,
-                              14.6f, 15.4f, 15.8f, 16.2f, 16.6f};
+struct Range {
+  float top;                       // the integers are 0..top
+  std::span<const float> targets;  // where the candidates put the largest value, the smallest at 0
+};
+
+constexpr float kTargetsQ4[] = {15.0f, 12.8f, 13.2f, 13.6f, 14.0f, 14.3f,
+                                14.6f, 15.4f, 15.8f, 16.2f, 16.6f};
+constexpr float kTargetsQ5[] = {31.0f, 27.6f, 28.2f, 28.8f, 29.4f, 29.8f,
+                                30.2f, 30.6f, 31.4f, 31.8f, 32.4f};
 constexpr int kRefits = 3;
 constexpr int kRounds = 4;
 
@@ -44,12 +51,12 @@ struct Affine {
   Lanes scale, min;
 };
 
-Sums sums_of(const Octet& octet, const Lanes& per_unit, const Lanes& min) {
+Sums sums_of(const Octet& octet, const Range& range, const Lanes& per_unit, const Lanes& min) {
   Sums sums;
   for (int i = 0; i < kGroup; ++i) {
 #pragma omp simd
     for (int l = 0; l < kLanes; ++l) {
-      const float q = round_in((octet.x[i].v[l] + min.v[l]) * per_unit.v[l], 0, 15);
+      const float q = round_in((octet.x[i].v[l] + min.v[l]) * per_unit.v[l], 0, range.top);
       const float wq = octet.weight[i].v[l] * q;
       sums.q.v[l] += wq;
       sums.qq.v[l] += wq * q;
@@ -80,7 +87,7 @@ float solve(const Moments& m, const Sums& s, int l, float& scale, float& min) {
 }
 
 // Each sub-block by itself: candidates for the scale, then alternating least squares.
-Affine search_affine(const Octet& octet, const Moments& moments) {
+Affine search_affine(const Octet& octet, const Range& range, const Moments& moments) {
   Lanes low, high;
   for (const Lanes& x : octet.x) {
     for (int l = 0; l < kLanes; ++l) {
@@ -91,7 +98,7 @@ Affine search_affine(const Octet& octet, const Moments& moments) {
   Affine best;
   Lanes best_gain;
   const auto consider = [&](const Lanes& per_unit, const Lanes& min) {
-    const Sums sums = sums_of(octet, per_unit, min);
+    const Sums sums = sums_of(octet, range, per_unit, min);
     for (int l = 0; l < kLanes; ++l) {
       float scale, shift;
       const float gain = solve(moments, sums, l, scale, shift);
@@ -102,7 +109,7 @@ Affine search_affine(const Octet& octet, const Moments& moments) {
     }
   };
   Lanes per_unit, min;
-  for (const float target : kTargets) {
+  for (const float target : range.targets) {
     for (int l = 0; l < kLanes; ++l) {
       per_unit.v[l] = target * inverse(high.v[l] - low.v[l]);
       min.v[l] = -low.v[l];
@@ -132,14 +139,14 @@ Affine affine_of(const Scales& scales) {
   return affine;
 }
 
-Lanes error_of(const Octet& octet, const Affine& affine) {
+Lanes error_of(const Octet& octet, const Range& range, const Affine& affine) {
   Lanes per_unit, error;
   for (int l = 0; l < kLanes; ++l) per_unit.v[l] = inverse(affine.scale.v[l]);
   for (int i = 0; i < kGroup; ++i) {
 #pragma omp simd
     for (int l = 0; l < kLanes; ++l) {
       const float above = octet.x[i].v[l] + affine.min.v[l];
-      const float rest = above - affine.scale.v[l] * round_in(above * per_unit.v[l], 0, 15);
+      const float rest = above - affine.scale.v[l] * round_in(above * per_unit.v[l], 0, range.top);
       error.v[l] += octet.weight[i].v[l] * rest * rest;
     }
   }
@@ -147,7 +154,7 @@ Lanes error_of(const Octet& octet, const Affine& affine) {
 }
 
 // Tries the neighbours of each 6-bit scale and min under fixed d and dmin; returns the error.
-double choose_integers(const Octet& octet, Scales& scales) {
+double choose_integers(const Octet& octet, const Range& range, Scales& scales) {
   const Scales centre = scales;
   Lanes least;
   for (int n = 0; n < 9; ++n) {
@@ -157,7 +164,7 @@ double choose_integers(const Octet& octet, Scales& scales) {
       candidate.scale[l] = std::clamp(centre.scale[l] + by_scale - 1, 0, 63);
       candidate.min[l] = std::clamp(centre.min[l] + by_min - 1, 0, 63);
     }
-    const Lanes error = error_of(octet, affine_of(candidate));
+    const Lanes error = error_of(octet, range, affine_of(candidate));
     for (int l = 0; l < kLanes; ++l) {
       if (n > 0 && !(error.v[l] < least.v[l])) continue;
       least.v[l] = error.v[l];
@@ -179,11 +186,11 @@ int six_bits(float value, uint16_t unit) {
 }
 
 // Least squares d and dmin for the integers that `scales` gives.
-void refit(const Octet& octet, const Moments& moments, Scales& scales) {
+void refit(const Octet& octet, const Range& range, const Moments& moments, Scales& scales) {
   const Affine affine = affine_of(scales);
   Lanes per_unit;
   for (int l = 0; l < kLanes; ++l) per_unit.v[l] = inverse(affine.scale.v[l]);
-  const Sums sums = sums_of(octet, per_unit, affine.min);
+  const Sums sums = sums_of(octet, range, per_unit, affine.min);
   Eigen::Matrix2d matrix = Eigen::Matrix2d::Zero();
   Eigen::Vector2d right = Eigen::Vector2d::Zero();
   for (int l = 0; l < kLanes; ++l) {
@@ -202,9 +209,9 @@ void refit(const Octet& octet, const Moments& moments, Scales& scales) {
   scales.dmin = finite_f16(static_cast<float>(solution(1)));
 }
 
-Scales choose_scales(const Octet& octet) {
+Scales choose_scales(const Octet& octet, const Range& range) {
   const Moments moments = moments_of(octet);
-  const Affine affine = search_affine(octet, moments);
+  const Affine affine = search_affine(octet, range, moments);
   Scales scales;
   scales.d = scale_of_scales(affine.scale);
   scales.dmin = scale_of_scales(affine.min);
@@ -212,11 +219,11 @@ Scales choose_scales(const Octet& octet) {
     scales.scale[l] = six_bits(affine.scale.v[l], scales.d);
     scales.min[l] = six_bits(affine.min.v[l], scales.dmin);
   }
-  double least = choose_integers(octet, scales);
+  double least = choose_integers(octet, range, scales);
   Scales best = scales;
   for (int round = 0; round < kRounds; ++round) {
-    refit(octet, moments, scales);
-    const double error = choose_integers(octet, scales);
+    refit(octet, range, moments, scales);
+    const double error = choose_integers(octet, range, scales);
     if (!(error < least)) break;
     least = error;
     best = scales;
@@ -224,7 +231,8 @@ Scales choose_scales(const Octet& octet) {
   return best;
 }
 
-void write_block(const Octet& octet, const Scales& scales, BlockQ4_K& block) {
+template <class Block>
+void write_block(const Octet& octet, const Range& range, const Scales& scales, Block& block) {
   const Affine affine = affine_of(scales);
   block = {};
   block.d = scales.d;
@@ -233,12 +241,25 @@ void write_block(const Octet& octet, const Scales& scales, BlockQ4_K& block) {
     set_scale_min(block.scales, l,
                   {static_cast<uint8_t>(scales.scale[l]), static_cast<uint8_t>(scales.min[l])});
     const float per_unit = inverse(affine.scale.v[l]);
-    uint8_t* qs = block.qs + 32 * (l / 2);
     for (int i = 0; i < kGroup; ++i) {
       const float above = octet.x[i].v[l] + affine.min.v[l];
-      const int nibble = static_cast<int>(round_in(above * per_unit, 0, 15));
-      qs[i] = static_cast<uint8_t>(qs[i] | (nibble << (l % 2 * 4)));
+      set_quant(block, kGroup * l + i, static_cast<int>(round_in(above * per_unit, 0, range.top)));
     }
+  }
+}
+
+template <class Block>
+void quantize_row_affine(const Range& range, std::span<const float> src, std::byte* dst,
+                         std::span<const float> importance) {
+  constexpr size_t kOctet = kLanes * kGroup;
+  Octet octet;
+  for (size_t first = 0; first < src.size(); first += kOctet, dst += sizeof(Block)) {
+    const size_t count = std::min(kOctet, src.size() - first);
+    load_octet(src.subspan(first, count),
+               importance.empty() ? importance : importance.subspan(first, count), octet);
+    Block block;
+    write_block(octet, range, choose_scales(octet, range), block);
+    std::memcpy(dst, &block, sizeof block);
   }
 }
 
@@ -246,16 +267,12 @@ void write_block(const Octet& octet, const Scales& scales, BlockQ4_K& block) {
 
 void quantize_row_q4_k(std::span<const float> src, std::byte* dst,
                        std::span<const float> importance) {
-  constexpr size_t kOctet = kLanes * kGroup;
-  Octet octet;
-  for (size_t first = 0; first < src.size(); first += kOctet, dst += sizeof(BlockQ4_K)) {
-    const size_t count = std::min(kOctet, src.size() - first);
-    load_octet(src.subspan(first, count),
-               importance.empty() ? importance : importance.subspan(first, count), octet);
-    BlockQ4_K block;
-    write_block(octet, choose_scales(octet), block);
-    std::memcpy(dst, &block, sizeof block);
-  }
+  quantize_row_affine<BlockQ4_K>({15, kTargetsQ4}, src, dst, importance);
+}
+
+void quantize_row_q5_k(std::span<const float> src, std::byte* dst,
+                       std::span<const float> importance) {
+  quantize_row_affine<BlockQ5_K>({31, kTargetsQ5}, src, dst, importance);
 }
 
 }  // namespace octavo
