@@ -33,7 +33,8 @@ class Activations {
     q_.resize(static_cast<size_t>(rows_ * padded));
     scale_.resize(q_.size() / 32);
     sum_.resize(q_.size() / 32);
-    q8 = {q_.data(), scale_.data(), sum_.data(), padded};
+    half_sum_.resize(q_.size() / 16);
+    q8 = {q_.data(), scale_.data(), sum_.data(), half_sum_.data(), padded};
     for (int64_t row = 0; row < rows_; ++row) {
       table.quantize_q8(values.data() + row * cols_, cols_, row, q8);
     }
@@ -62,7 +63,7 @@ class Activations {
   std::vector<Line> wide_q_;       // as WideRows
   std::vector<float> scale_;       // [rows, padded / 32]
   std::vector<float> wide_scale_;  // as WideRows
-  std::vector<int32_t> sum_, wide_sum_;
+  std::vector<int32_t> sum_, half_sum_, wide_sum_;
 };
 
 /// One product: what a kernel is called with.

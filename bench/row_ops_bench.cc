@@ -29,12 +29,13 @@ struct Rows {
         q(static_cast<size_t>(rows * q8_padded(cols))),
         scale(q.size() / 32),
         sum(q.size() / 32),
-        q8{q.data(), scale.data(), sum.data(), q8_padded(cols)} {}
+        half_sum(q.size() / 16),
+        q8{q.data(), scale.data(), sum.data(), half_sum.data(), q8_padded(cols)} {}
   std::vector<float> x, y;   // [rows, cols]
   std::vector<float> other;  // [cols] gain; cosine and sine of an angle
   std::vector<int8_t> q;
   std::vector<float> scale;
-  std::vector<int32_t> sum;
+  std::vector<int32_t> sum, half_sum;
   Q8Rows q8;  // [rows, padded]
 };
 

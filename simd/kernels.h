@@ -20,10 +20,11 @@ namespace octavo {
 /// Activations [rows, cols] quantized to int8 in blocks of 32: value = scale * q. cols rounds up to
 /// whole 64s with zeros. Pointers are to memory that the caller owns.
 struct Q8Rows {
-  int8_t* q = nullptr;     ///< [rows, padded]
-  float* scale = nullptr;  ///< [rows, padded / 32]
-  int32_t* sum = nullptr;  ///< [rows, padded / 32], sum of the block's q
-  int64_t padded = 0;      ///< cols rounded up to q8_padded(cols)
+  int8_t* q = nullptr;          ///< [rows, padded]
+  float* scale = nullptr;       ///< [rows, padded / 32]
+  int32_t* sum = nullptr;       ///< [rows, padded / 32], sum of the block's q
+  int32_t* half_sum = nullptr;  ///< [rows, padded / 16], the same of its two halves
+  int64_t padded = 0;           ///< cols rounded up to q8_padded(cols)
 };
 /// A block whose largest value is below this counts as zeros: 127 / max would not be finite.
 inline constexpr float kQ8SmallestMax = 1e-36f;
@@ -91,7 +92,7 @@ struct Kernels {
   void (*matmul_float)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
                        int64_t begin, int64_t end, const float* x, int64_t x_stride, int64_t rows,
                        float* y, int64_t y_stride);
-  /// The same for q8_0, q4_0, q4_k weights and quantized activations.
+  /// The same for weights in blocks and quantized activations.
   void (*matmul_q8)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
                     int64_t begin, int64_t end, const Q8Rows& x, int64_t rows, float* y,
                     int64_t y_stride);
@@ -99,8 +100,8 @@ struct Kernels {
   /// even.
   void (*quantize_q8)(const float* x, int64_t cols, int64_t row, const Q8Rows& out);
 
-  /// The same for 4-bit weights and many rows, over groups of 256 columns (simd/wide.h). Null where
-  /// the instruction set multiplies bytes no faster this way. rows <= 16 * x.blocks.
+  /// The same for weights of 4 to 6 bits and many rows, over groups of 256 columns (simd/wide.h).
+  /// Null where the instruction set multiplies bytes no faster this way. rows <= 16 * x.blocks.
   void (*matmul_wide)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
                       int64_t begin, int64_t end, const WideRows& x, int64_t rows, float* y,
                       int64_t y_stride);

@@ -18,34 +18,38 @@ namespace HWY_NAMESPACE {
 #if OCTAVO_VECTOR_TARGET
 
 /// One whole block of 32 values.
-HWY_INLINE void quantize_block(const float* x, int8_t* q, float& scale, int32_t& sum) {
+HWY_INLINE void quantize_block(const float* x, int64_t block, const Q8Rows& out) {
+  int8_t* q = out.q + 32 * block;
   VF largest = hn::Zero(DF());
   for (int i = 0; i < 32; i += kLanes) {
     largest = hn::Max(largest, hn::Abs(hn::LoadU(DF(), x + i)));
   }
   const float top = hn::GetLane(hn::MaxOfLanes(DF(), largest));
   const VF inverse = hn::Set(DF(), top >= kQ8SmallestMax ? 127.0f / top : 0.0f);
-  VI total = hn::Zero(DI());
   const hn::Rebind<int8_t, DI> di8;
-  for (int i = 0; i < 32; i += kLanes) {
-    const VI rounded = hn::NearestInt(hn::Mul(hn::LoadU(DF(), x + i), inverse));
-    total = hn::Add(total, rounded);
-    hn::StoreU(hn::DemoteTo(di8, rounded), di8, q + i);
+  int32_t* half_sum = out.half_sum + 2 * block;
+  for (int half = 0; half < 2; ++half) {
+    VI total = hn::Zero(DI());
+    for (int i = 16 * half; i < 16 * (half + 1); i += kLanes) {
+      const VI rounded = hn::NearestInt(hn::Mul(hn::LoadU(DF(), x + i), inverse));
+      total = hn::Add(total, rounded);
+      hn::StoreU(hn::DemoteTo(di8, rounded), di8, q + i);
+    }
+    half_sum[half] = hn::GetLane(hn::SumOfLanes(DI(), total));
   }
-  scale = top / 127.0f;
-  sum = hn::GetLane(hn::SumOfLanes(DI(), total));
+  out.scale[block] = top / 127.0f;
+  out.sum[block] = half_sum[0] + half_sum[1];
 }
 
 inline void quantize_q8(const float* x, int64_t cols, int64_t row, const Q8Rows& out) {
-  int8_t* q = out.q + row * out.padded;
   for (int64_t first = 0; first < out.padded; first += 32) {
     const int64_t block = (row * out.padded + first) / 32;
     if (first + 32 <= cols) {
-      quantize_block(x + first, q + first, out.scale[block], out.sum[block]);
+      quantize_block(x + first, block, out);
     } else {
       HWY_ALIGN float rest[32] = {};
       if (first < cols) std::copy(x + first, x + cols, rest);
-      quantize_block(rest, q + first, out.scale[block], out.sum[block]);
+      quantize_block(rest, block, out);
     }
   }
 }

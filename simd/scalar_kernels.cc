@@ -57,14 +57,15 @@ void quantize_q8(const float* x, int64_t cols, int64_t row, const Q8Rows& out) {
       largest = std::max(largest, std::abs(x[k]));
     }
     const float inverse = largest >= kQ8SmallestMax ? 127.0f / largest : 0.0f;
-    int32_t sum = 0;
+    const int64_t block = (row * out.padded + first) / 32;
+    int32_t* half_sum = out.half_sum + 2 * block;
+    half_sum[0] = half_sum[1] = 0;
     for (int64_t k = first; k < first + 32; ++k) {
       q[k] = k < cols ? static_cast<int8_t>(std::nearbyint(x[k] * inverse)) : int8_t{0};
-      sum += q[k];
+      half_sum[(k - first) / 16] += q[k];
     }
-    const int64_t block = (row * out.padded + first) / 32;
     out.scale[block] = largest / 127.0f;
-    out.sum[block] = sum;
+    out.sum[block] = half_sum[0] + half_sum[1];
   }
 }
 

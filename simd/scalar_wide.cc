@@ -19,37 +19,76 @@ float f16_at(const std::byte* tile, int at) {
   return f16_to_f32(static_cast<uint16_t>(byte_at(tile, at) | (byte_at(tile, at + 1) << 8)));
 }
 
-/// A weight is step * nibble - offset.
+/// A weight is step * quant - offset.
 struct Block {
   float step = 0, offset = 0;
-  std::array<int, 32> nibble = {};
+  std::array<int, 32> quant = {};  // of wide_block_cols(format) columns
 };
+
+int nibble(const std::byte* lines, int r, int k) {
+  return (byte_at(lines, tile::nibble_at(r, k)) >> tile::nibble_shift(k)) & 15;
+}
+
+// Column k of a tile whose chunks start at `chunks`, with `bits` bits above each nibble.
+int long_quant(const std::byte* chunks, int r, int k, int bits) {
+  const std::byte* chunk = chunks + k / 64 * tile::chunk_bytes(bits);
+  const int high = byte_at(chunk, tile::high_at(r, k, bits)) >> tile::high_shift(k, bits);
+  return nibble(chunk + tile::high_bytes(bits), r, k) | (high & ((1 << bits) - 1)) << 4;
+}
 
 Block block_q4_0(const std::byte* tile, int r, int j) {
   Block block;
   block.step = f16_at(tile, tile::scale_at(r, j));
   block.offset = 8 * block.step;
   for (int k = 0; k < 32; ++k) {
-    const int byte = byte_at(tile, tile::kBlockQuants + tile::nibble_at(r, 32 * j + k));
-    block.nibble[k] = (byte >> tile::nibble_shift(32 * j + k)) & 15;
+    block.quant[k] = nibble(tile + tile::kBlockQuants, r, 32 * j + k);
   }
   return block;
 }
 
-Block block_q4_k(const std::byte* tile, int r, int j) {
+// q4_k has no bits above a nibble, q5_k one.
+Block block_super(const std::byte* tile, int r, int j, int bits) {
   const int low = byte_at(tile, tile::super_low_at(r, j));
   const int high = byte_at(tile, tile::super_high_at(r, j)) >> tile::super_high_shift(j);
   Block block;
   block.step = f16_at(tile, 2 * r) * static_cast<float>((low & 15) | ((high & 3) << 4));
   block.offset = f16_at(tile, 2 * (kPanelRows + r)) *
                  static_cast<float>((low >> 4) | (((high >> 4) & 3) << 4));
-  const std::byte* lines = tile + tile::kSuperQuants + tile::kNibbleLines * (j / 2);
   for (int k = 0; k < 32; ++k) {
-    const int column = 32 * (j % 2) + k;
-    block.nibble[k] =
-        (byte_at(lines, tile::nibble_at(r, column)) >> tile::nibble_shift(column)) & 15;
+    block.quant[k] = long_quant(tile + tile::kSuperQuants, r, 32 * j + k, bits);
   }
   return block;
+}
+
+Block block_q6_k(const std::byte* tile, int r, int j) {
+  Block block;
+  const auto scale = static_cast<int8_t>(byte_at(tile, tile::six_scale_at(r, j)));
+  block.step = f16_at(tile, 2 * r) * static_cast<float>(scale);
+  block.offset = 32 * block.step;
+  for (int k = 0; k < 16; ++k) {
+    block.quant[k] = long_quant(tile + tile::kSixQuants, r, 16 * j + k, 2);
+  }
+  return block;
+}
+
+// Block j of a group whose first tile is `tile`.
+Block block_of(Format format, const std::byte* tile, int r, int j) {
+  switch (format) {
+    case Format::kQ4_0:
+      return block_q4_0(tile + j / 2 * traits(format).tile_bytes, r, j % 2);
+    case Format::kQ4_K:
+      return block_super(tile, r, j, 0);
+    case Format::kQ5_K:
+      return block_super(tile, r, j, 1);
+    case Format::kQ6_K:
+      return block_q6_k(tile, r, j);
+    case Format::kF32:
+    case Format::kF16:
+    case Format::kBF16:
+    case Format::kQ8_0:
+      break;
+  }
+  return {};
 }
 
 }  // namespace
@@ -59,22 +98,23 @@ float scalar_wide_weights(Format format, const std::byte* w, int64_t cols, int64
   const FormatTraits& t = traits(format);
   const std::byte* panel = w + row / kPanelRows * packed_panel_bytes(format, cols);
   const int r = static_cast<int>(row % kPanelRows);
-  std::array<Block, kWideBlocks> blocks;
+  const int block_cols = wide_block_cols(format), count = wide_block_count(format);
+  const int64_t first = kWideCols * group / t.tile_cols;
+  std::array<Block, 16> blocks;
   float top = 0;
-  for (int j = 0; j < kWideBlocks; ++j) {
-    const int64_t tile = (kWideCols * group + 32 * j) / t.tile_cols;
-    if (tile >= packed_tiles(format, cols)) break;
-    const std::byte* address = panel + tile * t.tile_bytes;
-    blocks[j] = format == Format::kQ4_0 ? block_q4_0(address, r, j % 2) : block_q4_k(address, r, j);
-    top = std::max(
-        {top, std::abs(blocks[j].offset), std::abs(15 * blocks[j].step - blocks[j].offset)});
+  for (int j = 0; j < count; ++j) {
+    if (first + j * block_cols / t.tile_cols >= packed_tiles(format, cols)) break;
+    blocks[j] = block_of(format, panel + first * t.tile_bytes, r, j);
+    const float step = blocks[j].step, offset = blocks[j].offset;
+    const auto last = static_cast<float>(wide_top(format));
+    top = std::max({top, std::abs(offset), std::abs(last * step - offset)});
   }
   const float inverse = top >= kWideSmallestTop ? kWideUnits / top : 0.0f;
-  for (int j = 0; j < kWideBlocks; ++j) {
+  for (int j = 0; j < count; ++j) {
     const int step = static_cast<int>(std::nearbyint(blocks[j].step * inverse));
     const int offset = static_cast<int>(std::nearbyint(blocks[j].offset * inverse));
-    for (int k = 0; k < 32; ++k) {
-      q[32 * j + k] = static_cast<int8_t>((step * blocks[j].nibble[k] - offset + 128) >> 8);
+    for (int k = 0; k < block_cols; ++k) {
+      q[block_cols * j + k] = static_cast<int8_t>((step * blocks[j].quant[k] - offset + 128) >> 8);
     }
   }
   return top / 127.0f;

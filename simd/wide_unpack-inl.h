@@ -1,5 +1,6 @@
-// A panel's group of 256 columns of 4-bit weights as int8 with one scale a row (simd/wide.h), in
-// lines of 16 rows x 4 columns: the order of the dot products and of AMX's B tiles.
+// A panel's group of 256 columns of weights of 4 to 6 bits as int8 with one scale a row
+// (simd/wide.h), in lines of 16 rows x 4 columns: the order of the dot products and of AMX's B
+// tiles.
 #if defined(OCTAVO_SIMD_WIDE_UNPACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OCTAVO_SIMD_WIDE_UNPACK_INL_H_
 #undef OCTAVO_SIMD_WIDE_UNPACK_INL_H_
@@ -23,16 +24,17 @@ using VU16 = hn::Vec<DU16>;
 constexpr int kWideLines = kWideCols / 4, kWideLineBytes = 4 * kPanelRows;
 constexpr int kWidePanelBytes = kWideLines * kWideLineBytes;
 
-/// Steps and offsets of the 32-blocks of one panel's group, [block][row].
+/// Steps and offsets of the blocks of one panel's group, [block][row].
+template <int kBlocks>
 struct WideSteps {
-  HWY_ALIGN float step[kWideBlocks][kPanelRows];
-  HWY_ALIGN float offset[kWideBlocks][kPanelRows];
+  HWY_ALIGN float step[kBlocks][kPanelRows];
+  HWY_ALIGN float offset[kBlocks][kPanelRows];
 };
 
 /// `tile` is the group's first of `tiles` that exist (1..4 of q4_0).
-HWY_INLINE void wide_steps_q4_0(const std::byte* tile, int64_t tiles, WideSteps& out) {
-  constexpr int kTileBytes = tile::kBlockQuants + tile::kNibbleLines;
-  for (int j = 0; j < kWideBlocks; ++j) {
+HWY_INLINE void wide_steps_q4_0(const std::byte* tile, int64_t tiles, WideSteps<8>& out) {
+  constexpr int kTileBytes = q8_tile_bytes(Format::kQ4_0);
+  for (int j = 0; j < 8; ++j) {
     for (int v = 0; v < kVectors; ++v) {
       const int r = v * kLanes;
       const bool exists = j / 2 < tiles;
@@ -44,31 +46,54 @@ HWY_INLINE void wide_steps_q4_0(const std::byte* tile, int64_t tiles, WideSteps&
   }
 }
 
+HWY_INLINE void wide_steps_super(const std::byte* tile, WideSteps<8>& out) {
+  SuperScales scales;
+  unpack_super_scales(tile, scales);
+  std::memcpy(out.step, scales.scale, sizeof out.step);
+  std::memcpy(out.offset, scales.min, sizeof out.offset);
+}
+
+HWY_INLINE void wide_steps_six(const std::byte* tile, WideSteps<16>& out) {
+  SixScales scales;
+  unpack_six_scales(tile, scales);
+  std::memcpy(out.step, scales.scale, sizeof out.step);
+  for (int j = 0; j < 16; ++j) {
+    for (int r = 0; r < kPanelRows; r += kLanes) {
+      const VF step = hn::Load(DF(), scales.scale[j] + r);
+      hn::Store(hn::Mul(step, hn::Set(DF(), 32.0f)), DF(), out.offset[j] + r);
+    }
+  }
+}
+
 /// Both in units of 1/256 of the group's scale and twice in a lane, for the even and the odd column
 /// of a pair; `bias` also rounds and, for unsigned bytes, adds 128.
+template <int kBlocks>
 struct WideIntegers {
-  HWY_ALIGN int32_t step[kWideBlocks][kPanelRows];
-  HWY_ALIGN int32_t bias[kWideBlocks][kPanelRows];
+  HWY_ALIGN int32_t step[kBlocks][kPanelRows];
+  HWY_ALIGN int32_t bias[kBlocks][kPanelRows];
 };
 
 HWY_INLINE VI twice(VI value) {
   return hn::Or(hn::And(value, hn::Set(DI(), 0xFFFF)), hn::ShiftLeft<16>(value));
 }
 
-template <bool kUnsigned>
-HWY_INLINE void wide_integers(const WideSteps& in, WideIntegers& out, float* scale) {
+/// Quants are 0..kTop.
+template <bool kUnsigned, int kTop, int kBlocks>
+HWY_INLINE void wide_integers(const WideSteps<kBlocks>& in, WideIntegers<kBlocks>& out,
+                              float* scale) {
   for (int v = 0; v < kVectors; ++v) {
     const int r = v * kLanes;
     VF top = hn::Zero(DF());
-    for (int j = 0; j < kWideBlocks; ++j) {
+    for (int j = 0; j < kBlocks; ++j) {
       const VF offset = hn::Load(DF(), in.offset[j] + r);
-      const VF largest = hn::MulSub(hn::Set(DF(), 15.0f), hn::Load(DF(), in.step[j] + r), offset);
+      const VF largest = hn::MulSub(hn::Set(DF(), static_cast<float>(kTop)),
+                                    hn::Load(DF(), in.step[j] + r), offset);
       top = hn::Max(top, hn::Max(hn::Abs(offset), hn::Abs(largest)));
     }
     const auto counts = hn::Ge(top, hn::Set(DF(), kWideSmallestTop));
     const VF inverse = hn::IfThenElseZero(counts, hn::Div(hn::Set(DF(), kWideUnits), top));
     const VI start = hn::Set(DI(), kUnsigned ? 0x8080 : 0x0080);
-    for (int j = 0; j < kWideBlocks; ++j) {
+    for (int j = 0; j < kBlocks; ++j) {
       const VI step = hn::NearestInt(hn::Mul(hn::Load(DF(), in.step[j] + r), inverse));
       const VI offset = hn::NearestInt(hn::Mul(hn::Load(DF(), in.offset[j] + r), inverse));
       hn::Store(twice(step), DI(), out.step[j] + r);
@@ -78,71 +103,131 @@ HWY_INLINE void wide_integers(const WideSteps& in, WideIntegers& out, float* sca
   }
 }
 
-/// High bytes of step * nibble + bias for the nibbles in the even and odd bytes of 16-bit lanes.
+/// High bytes of step * quant + bias for the quants in the even and odd bytes of 16-bit lanes.
 HWY_INLINE VU16 wide_bytes(VU16 even, VU16 odd, VU16 step, VU16 bias) {
   const VU16 e = hn::Add(hn::Mul(even, step), bias);
   const VU16 o = hn::Add(hn::Mul(odd, step), bias);
   return hn::OrAnd(hn::ShiftRight<8>(e), o, hn::Set(DU16(), 0xFF00));
 }
 
-/// One chunk of 64 columns of nibbles: 8 lines to 16, blocks 2 * chunk and 2 * chunk + 1.
-HWY_INLINE void wide_unpack_chunk(const std::byte* lines, const WideIntegers& integers, int chunk,
-                                  uint8_t* out) {
-  const VU16 mask = hn::Set(DU16(), 0x000F);
-  for (int v = 0; v < kVectors; ++v) {
-    const int r = v * kLanes;
-    const auto load = [&](const int32_t* lanes) {
-      return hn::BitCast(DU16(), hn::Load(DI(), lanes + r));
-    };
-    const VU16 low_step = load(integers.step[2 * chunk]), low_bias = load(integers.bias[2 * chunk]);
-    const VU16 high_step = load(integers.step[2 * chunk + 1]);
-    const VU16 high_bias = load(integers.bias[2 * chunk + 1]);
-    for (int g = 0; g < 8; ++g) {
-      const auto* line = reinterpret_cast<const uint8_t*>(lines) + kWideLineBytes * g + 4 * r;
-      // The same lines of the next group, which comes after all rows of this one.
-      if (v == 0) hwy::Prefetch(line + kWideCols * kPanelRows * 9 / 16);
-      const VU16 bytes = hn::BitCast(DU16(), hn::LoadU(DU8(), line));
-      const VU16 odd = hn::ShiftRight<8>(bytes);
-      const VU16 low = wide_bytes(hn::And(bytes, mask), hn::And(odd, mask), low_step, low_bias);
-      const VU16 high = wide_bytes(hn::And(hn::ShiftRight<4>(bytes), mask), hn::ShiftRight<4>(odd),
-                                   high_step, high_bias);
-      uint8_t* low_line = out + kWideLineBytes * (16 * chunk + g) + 4 * r;
-      hn::Store(hn::BitCast(DU8(), low), DU8(), low_line);
-      hn::Store(hn::BitCast(DU8(), high), DU8(), low_line + 8 * kWideLineBytes);
-    }
+/// Steps and biases of a block, for one vector of rows.
+struct WideBlock {
+  VU16 step, bias;
+};
+template <int kBlocks>
+HWY_INLINE WideBlock load_wide_block(const WideIntegers<kBlocks>& integers, int j, int r) {
+  return {hn::BitCast(DU16(), hn::Load(DI(), integers.step[j] + r)),
+          hn::BitCast(DU16(), hn::Load(DI(), integers.bias[j] + r))};
+}
+
+HWY_INLINE VU8 wide_bytes(VU16 even, VU16 odd, const WideBlock& block) {
+  return hn::BitCast(DU8(), wide_bytes(even, odd, block.step, block.bias));
+}
+/// The same for quants in all bytes.
+HWY_INLINE VU8 wide_bytes(VU8 quants, const WideBlock& block) {
+  const VU16 pairs = hn::BitCast(DU16(), quants);
+  return wide_bytes(hn::And(pairs, hn::Set(DU16(), 0x00FF)), hn::ShiftRight<8>(pairs), block);
+}
+
+/// Line kLine of nibbles of a chunk: two lines of bytes. `low`, `high`: the blocks of the columns
+/// in the low and in the high nibbles.
+template <int kBits, int kLine>
+HWY_INLINE void wide_unpack_line(const uint8_t* chunk, const WideBlock& low, const WideBlock& high,
+                                 uint8_t* out) {
+  const uint8_t* line = chunk + tile::high_bytes(kBits) + kWideLineBytes * kLine;
+  uint8_t* low_line = out + kWideLineBytes * kLine;
+  uint8_t* high_line = low_line + 8 * kWideLineBytes;
+  if constexpr (kBits == 0) {
+    const VU16 mask = hn::Set(DU16(), 0x000F);
+    const VU16 bytes = hn::BitCast(DU16(), hn::LoadU(DU8(), line));
+    const VU16 odd = hn::ShiftRight<8>(bytes);
+    hn::Store(wide_bytes(hn::And(bytes, mask), hn::And(odd, mask), low), DU8(), low_line);
+    hn::Store(wide_bytes(hn::And(hn::ShiftRight<4>(bytes), mask), hn::ShiftRight<4>(odd), high),
+              DU8(), high_line);
+  } else {
+    constexpr int kFrom = tile::high_shift(4 * kLine, kBits);
+    const VI bytes = load_line(line);
+    const VI low_bits = load_line(chunk + tile::high_at(0, 4 * kLine, kBits));
+    const VI high_bits = load_line(chunk + tile::high_at(0, 32 + 4 * kLine, kBits));
+    hn::Store(wide_bytes(long_quants<kBits, false, kFrom>(bytes, low_bits), low), DU8(), low_line);
+    hn::Store(wide_bytes(long_quants<kBits, true, kFrom>(bytes, high_bits), high), DU8(),
+              high_line);
   }
+}
+
+/// Four lines of nibbles from kLine on.
+template <int kBits, int kLine, int kBlocks>
+HWY_INLINE void wide_unpack_lines(const uint8_t* chunk, const WideIntegers<kBlocks>& integers,
+                                  int low_block, int high_block, int r, uint8_t* out) {
+  const WideBlock low = load_wide_block(integers, low_block, r);
+  const WideBlock high = load_wide_block(integers, high_block, r);
+  wide_unpack_line<kBits, kLine>(chunk, low, high, out);
+  wide_unpack_line<kBits, kLine + 1>(chunk, low, high, out);
+  wide_unpack_line<kBits, kLine + 2>(chunk, low, high, out);
+  wide_unpack_line<kBits, kLine + 3>(chunk, low, high, out);
+}
+
+/// Chunk `c` of 64 columns: 8 lines of nibbles, and the kBits high bits in front, to 16 lines.
+template <int kBits, int kGroupBytes, int kBlocks>
+HWY_INLINE void wide_unpack_chunk(const std::byte* chunk, const WideIntegers<kBlocks>& integers,
+                                  int c, uint8_t* out) {
+  constexpr int kPerHalf = kBlocks / 8;  // blocks of 32 columns
+  const auto* bytes = reinterpret_cast<const uint8_t*>(chunk);
+  // The same lines of the next group, which comes after all rows of this one.
+  for (int at = 0; at < tile::chunk_bytes(kBits); at += 64) {
+    hwy::Prefetch(bytes + kGroupBytes + at);
+  }
+  out += 16 * kWideLineBytes * c;
+  for (int r = 0; r < kPanelRows; r += kLanes, bytes += 4 * kLanes, out += 4 * kLanes) {
+    const int low = 2 * kPerHalf * c, high = low + kPerHalf;
+    wide_unpack_lines<kBits, 0>(bytes, integers, low, high, r, out);
+    wide_unpack_lines<kBits, 4>(bytes, integers, low + kPerHalf - 1, high + kPerHalf - 1, r, out);
+  }
+}
+
+constexpr int kWideChunks = kWideCols / 64;
+
+/// Group `group` of a panel of q4_0, the last of which may have fewer tiles.
+template <bool kUnsigned>
+HWY_NOINLINE void wide_unpack_q4_0(const std::byte* panel, int64_t tiles, int64_t group,
+                                   uint8_t* out, float* scale) {
+  constexpr int kTileBytes = q8_tile_bytes(Format::kQ4_0), kGroupBytes = kWideChunks * kTileBytes;
+  const std::byte* tile = panel + group * kGroupBytes;
+  const int64_t chunks = std::min<int64_t>(kWideChunks, tiles - group * kWideChunks);
+  WideSteps<8> steps;
+  WideIntegers<8> integers;
+  wide_steps_q4_0(tile, chunks, steps);
+  wide_integers<kUnsigned, wide_top(Format::kQ4_0)>(steps, integers, scale);
+  for (int c = 0; c < chunks; ++c) {
+    wide_unpack_chunk<0, kGroupBytes>(tile + c * kTileBytes + tile::kBlockQuants, integers, c, out);
+  }
+  const int64_t used = chunks * 16 * kWideLineBytes;
+  std::memset(out + used, 0, static_cast<size_t>(kWidePanelBytes - used));
 }
 
 /// Group `group` of one panel. out [kWideLines][kPanelRows][4] (aligned), scale [kPanelRows].
 template <Format kFormat, bool kUnsigned>
 HWY_NOINLINE void wide_unpack(const std::byte* panel, int64_t tiles, int64_t group, uint8_t* out,
                               float* scale) {
-  constexpr int kChunks = kWideCols / 64;
-  const FormatTraits& format = traits(kFormat);
-  WideSteps steps;
-  WideIntegers integers;
-  const std::byte* lines;
-  int64_t chunks = kChunks, stride = tile::kNibbleLines;
   if constexpr (kFormat == Format::kQ4_0) {
-    const std::byte* tile = panel + group * kChunks * format.tile_bytes;
-    chunks = std::min<int64_t>(kChunks, tiles - group * kChunks);
-    wide_steps_q4_0(tile, chunks, steps);
-    lines = tile + tile::kBlockQuants;
-    stride = format.tile_bytes;
+    wide_unpack_q4_0<kUnsigned>(panel, tiles, group, out, scale);
   } else {
-    const std::byte* tile = panel + group * format.tile_bytes;
-    SuperScales scales;
-    unpack_super_scales(tile, scales);
-    std::memcpy(steps.step, scales.scale, sizeof steps.step);
-    std::memcpy(steps.offset, scales.min, sizeof steps.offset);
-    lines = tile + tile::kSuperQuants;
+    constexpr int kTileBytes = q8_tile_bytes(kFormat), kBlocks = wide_block_count(kFormat);
+    constexpr int kBits = kFormat == Format::kQ6_K ? 2 : kFormat == Format::kQ5_K ? 1 : 0;
+    const std::byte* tile = panel + group * kTileBytes;
+    WideSteps<kBlocks> steps;
+    WideIntegers<kBlocks> integers;
+    if constexpr (kFormat == Format::kQ6_K) {
+      wide_steps_six(tile, steps);
+    } else {
+      wide_steps_super(tile, steps);
+    }
+    wide_integers<kUnsigned, wide_top(kFormat)>(steps, integers, scale);
+    tile += kFormat == Format::kQ6_K ? tile::kSixQuants : tile::kSuperQuants;
+    for (int c = 0; c < kWideChunks; ++c, tile += tile::chunk_bytes(kBits)) {
+      wide_unpack_chunk<kBits, kTileBytes>(tile, integers, c, out);
+    }
   }
-  wide_integers<kUnsigned>(steps, integers, scale);
-  for (int chunk = 0; chunk < chunks; ++chunk) {
-    wide_unpack_chunk(lines + chunk * stride, integers, chunk, out);
-  }
-  const int64_t used = chunks * 16 * kWideLineBytes;
-  std::memset(out + used, 0, static_cast<size_t>(kWidePanelBytes - used));
 }
 
 #endif  // OCTAVO_VECTOR_TARGET

@@ -20,7 +20,8 @@ namespace octavo::test {
 namespace {
 
 constexpr int64_t kRows = 70, kDim = 300, kFfn = 272, kExperts = 3, kContext = 200;
-constexpr Format kFormats[] = {Format::kQ4_0, Format::kQ4_K, Format::kQ8_0, Format::kBF16};
+constexpr Format kFormats[] = {Format::kQ4_0, Format::kQ4_K, Format::kQ5_K,
+                                Format::kQ6_K, Format::kQ8_0, Format::kBF16};
 constexpr int64_t kRowCounts[] = {1, 17, 40, 70};
 
 int bf16_calls = 0;
@@ -97,7 +98,7 @@ class AmxOps : public ::testing::Test {
 
 TEST_F(AmxOps, Matmul) {
   for (const Format format : kFormats) {
-    const TestWeight w = load(format, 90, format == Format::kQ4_K ? 512 : kDim);
+    const TestWeight w = load(format, 90, is_super(format) ? 512 : kDim);
     const int64_t cols = w.values.cols();
     for (const int64_t rows : kRowCounts) {
       const int64_t first = rows < kRows ? 1 : 0;

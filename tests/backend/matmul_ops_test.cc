@@ -52,7 +52,7 @@ TEST_P(MatmulOps, EmbedTakesRowsOfTheTable) {
   const auto backend = make_backend();
   Random random(2);
   for (const Format format : all_formats()) {
-    const int64_t cols = format == Format::kQ4_K ? 512 : 172, vocab = 99;
+    const int64_t cols = is_super(format) ? 512 : 172, vocab = 99;
     const TestWeight table = load(random_blocks(format, vocab, cols, random));
     for (const int64_t rows : {1, 2, 17, 40}) {
       std::vector<int32_t> ids = random.ids(rows, vocab);
@@ -154,7 +154,7 @@ TEST_P(MatmulOps, MatmulOfEveryRowCount) {
   const auto backend = make_backend();
   Random random(6);
   for (const Format format : all_formats()) {
-    const int64_t cols = format == Format::kQ4_K ? 256 : 172;
+    const int64_t cols = is_super(format) ? 256 : 172;
     const TestWeight w = load(random_blocks(format, 70, cols, random));
     for (int64_t rows = 1; rows <= 40; ++rows) check_product(*backend, w, rows % 3, rows, random);
   }

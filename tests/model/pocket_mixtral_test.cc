@@ -8,6 +8,7 @@
 
 #include "backend/cpu/cpu_device.h"
 #include "simd/wide.h"
+#include "support/compare.h"
 #include "support/converted.h"
 #include "support/files.h"
 #include "support/kernel_tables.h"
@@ -107,7 +108,7 @@ TEST(PocketMixtralFormats, ManyRowsLoseNoMoreThanFew) {
   Runner exact(exact_file.path(), options_for(Format::kF32));
   const std::vector<int32_t> ids = prompt(exact.config().vocab);
   const Matrix expected = exact.logits(ids);
-  for (const Format format : {Format::kQ4_0, Format::kQ4_K}) {
+  for (const Format format : wide_formats()) {
     const Converted file(pocket_mixtral(), format);
     Runner few(file.path(), options_for(format)), many(file.path(), options_for(format));
     const Matrix from_few = few.logits(ids, 7), from_many = many.logits(ids);

@@ -154,7 +154,7 @@ TEST_P(BlockFormat, RepresentableValuesAreExact) {
   for (float& value : values) {
     value = 0.25f * static_cast<float>(random.below(2 * top + 1) - top);
   }
-  for (size_t k = 0; k < values.size(); k += 32) {  // both ends of the range in every group
+  for (size_t k = 0; k < values.size(); k += 16) {  // both ends of the range in every group
     values[k] = 0.25f * static_cast<float>(-top);
     values[k + 1] = 0.25f * static_cast<float>(top);
   }

@@ -91,13 +91,13 @@ void check(const Kernels& table, const ProductShape& shape, const PackedMatrix& 
 }
 
 std::vector<int64_t> widths(Format format) {
-  if (format == Format::kQ4_K) return {256, 512, 1024};
+  if (is_super(format)) return {256, 512, 1024};
   return {1, 31, 33, 64, 80, 128, 172, 255, 256, 257, 320, 600, 1024};
 }
 
 TEST_P(AmxWide, EqualsTheSumsForAllShapes) {
   Random random(3);
-  for (const Format format : {Format::kQ4_0, Format::kQ4_K}) {
+  for (const Format format : wide_formats()) {
     for (const int64_t cols : widths(format)) {
       for (const int64_t out_rows : {1, 16, 17, 31, 33, 48, 90}) {
         const PackedMatrix w = random_blocks(format, out_rows, cols, random);
@@ -109,7 +109,7 @@ TEST_P(AmxWide, EqualsTheSumsForAllShapes) {
 
 TEST_P(AmxWide, EqualsTheSumsForAllRowCounts) {
   Random random(4);
-  for (const Format format : {Format::kQ4_0, Format::kQ4_K}) {
+  for (const Format format : wide_formats()) {
     const PackedMatrix w = random_blocks(format, 49, 512, random);
     for (int64_t rows = 1; rows <= 70; ++rows) check(table(), {format, 49, 512, rows}, w, random);
     for (const int64_t rows : {127, 128, 129, 144, 145, 161, 300}) {

@@ -4,10 +4,12 @@
 
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "quant/block.h"
 #include "support/compare.h"
 #include "support/kernel_tables.h"
 #include "support/packed_matrix.h"
@@ -39,7 +41,8 @@ class Input {
         padded_(q8_padded(cols)),
         q_(static_cast<size_t>(rows * padded_)),
         scale_(q_.size() / 32),
-        sum_(q_.size() / 32) {
+        sum_(q_.size() / 32),
+        half_sum_(q_.size() / 16) {
     for (int64_t r = 0; r < rows; ++r) {
       scalar_kernels().quantize_q8(x_.data() + r * cols, cols, r, quantized(0));
     }
@@ -47,7 +50,7 @@ class Input {
   const float* floats(int64_t first) const { return x_.data() + first * cols_; }
   Q8Rows quantized(int64_t first) {
     return {q_.data() + first * padded_, scale_.data() + first * padded_ / 32,
-            sum_.data() + first * padded_ / 32, padded_};
+            sum_.data() + first * padded_ / 32, half_sum_.data() + first * padded_ / 16, padded_};
   }
   // What a format's kernel multiplies.
   Matrix values(Format format) const {
@@ -67,7 +70,7 @@ class Input {
   int64_t rows_, cols_, padded_;
   std::vector<int8_t> q_;
   std::vector<float> scale_;
-  std::vector<int32_t> sum_;
+  std::vector<int32_t> sum_, half_sum_;
 };
 
 // An output [rows, out_rows + kGuardCols] whose every value starts as kGuard.
@@ -121,7 +124,7 @@ class MatmulKernels : public KernelTest {
 OCTAVO_FOR_ALL_TABLES(MatmulKernels);
 
 std::vector<int64_t> widths(Format format) {
-  if (format == Format::kQ4_K) return {256, 512, 1024};
+  if (is_super(format)) return {256, 512, 1024};
   return {1, 7, 16, 31, 32, 33, 48, 64, 80, 96, 128, 172, 176, 208, 255, 256, 272, 600};
 }
 
@@ -142,7 +145,7 @@ TEST_P(MatmulKernels, EqualTheSumsForAllShapes) {
 TEST_P(MatmulKernels, EqualTheSumsForAllRowCounts) {
   Random random(2);
   for (const Format format : all_formats()) {
-    const int64_t cols = format == Format::kQ4_K ? 512 : 172;
+    const int64_t cols = is_super(format) ? 512 : 172;
     const PackedMatrix w = random_blocks(format, 40, cols, random);
     for (int64_t rows = 1; rows <= 33; ++rows) {
       Input input(random.normals(rows * cols), rows, cols);
@@ -167,7 +170,7 @@ std::vector<float> extreme_rows(int64_t cols, Random& random) {
 TEST_P(MatmulKernels, HoldForExtremeActivations) {
   Random random(3);
   for (const Format format : all_formats()) {
-    const int64_t cols = format == Format::kQ4_K ? 256 : 172;
+    const int64_t cols = is_super(format) ? 256 : 172;
     const PackedMatrix w = random_blocks(format, 20, cols, random);
     Input input(extreme_rows(cols, random), 6, cols);
     check({format, 20, cols, 6}, w, input);
@@ -177,7 +180,7 @@ TEST_P(MatmulKernels, HoldForExtremeActivations) {
 TEST_P(MatmulKernels, HoldForExtremeWeights) {
   Random random(4);
   for (const Format format : all_formats()) {
-    const int64_t cols = format == Format::kQ4_K ? 256 : 96;
+    const int64_t cols = is_super(format) ? 256 : 96;
     for (const double deviation : {0.0, 1e-7, 1e-5, 1e3}) {  // f16 scales: zero, subnormal, large
       const PackedMatrix w = random_blocks(format, 20, cols, random, deviation);
       Input input(random.normals(3 * cols), 3, cols);
@@ -189,13 +192,16 @@ TEST_P(MatmulKernels, HoldForExtremeWeights) {
 // The extremes of the integers: no intermediate may saturate.
 TEST_P(MatmulKernels, DoNotSaturate) {
   const int64_t cols = 256;
-  for (const Format format : {Format::kQ8_0, Format::kQ4_0, Format::kQ4_K}) {
+  for (const Format format : all_formats()) {
+    if (traits(format).activation != ActivationFormat::kQ8) continue;
     for (const int fill : {0x00, 0x7F, 0x80, 0xFF, 0xF0, 0x0F}) {
       std::vector<std::byte> row_order(static_cast<size_t>(16 * row_bytes(format, cols)),
                                        static_cast<std::byte>(fill));
       const auto block = static_cast<size_t>(traits(format).block_bytes);
       for (size_t at = 0; at < row_order.size(); at += block) {
-        for (size_t scale = 0; scale < (format == Format::kQ4_K ? 4u : 2u); scale += 2) {
+        const bool has_min = format == Format::kQ4_K || format == Format::kQ5_K;
+        const size_t first = format == Format::kQ6_K ? offsetof(BlockQ6_K, d) : 0;
+        for (size_t scale = first; scale < first + (has_min ? 4 : 2); scale += 2) {
           row_order[at + scale] = std::byte{0x00};  // f16 1.0
           row_order[at + scale + 1] = std::byte{0x3C};
         }
@@ -220,7 +226,7 @@ void expect_same_bits(const Output& a, const Output& b, const std::string& what)
 TEST_P(MatmulKernels, GiveARowTheSameBitsInAnyCompany) {
   Random random(5);
   for (const Format format : all_formats()) {
-    const int64_t cols = format == Format::kQ4_K ? 768 : 300;
+    const int64_t cols = is_super(format) ? 768 : 300;
     const PackedMatrix w = random_blocks(format, 70, cols, random);
     const Shape shape{format, 70, cols, 35};
     Input input(random.normals(shape.rows * cols), shape.rows, cols);
@@ -239,7 +245,7 @@ TEST_P(MatmulKernels, GiveARowTheSameBitsInAnyCompany) {
 TEST_P(MatmulKernels, GiveTheSameBitsHoweverPanelsAreSplit) {
   Random random(6);
   for (const Format format : all_formats()) {
-    const int64_t cols = format == Format::kQ4_K ? 256 : 172;
+    const int64_t cols = is_super(format) ? 256 : 172;
     const PackedMatrix w = random_blocks(format, 90, cols, random);
     const Shape shape{format, 90, cols, 9};
     Input input(random.normals(shape.rows * cols), shape.rows, cols);

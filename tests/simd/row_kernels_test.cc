@@ -26,12 +26,13 @@ struct Quantized {
       : padded(q8_padded(cols)),
         q(static_cast<size_t>(rows * padded), 99),
         scale(q.size() / 32, kGuard),
-        sum(q.size() / 32, 99) {}
-  Q8Rows rows() { return {q.data(), scale.data(), sum.data(), padded}; }
+        sum(q.size() / 32, 99),
+        half_sum(q.size() / 16, 99) {}
+  Q8Rows rows() { return {q.data(), scale.data(), sum.data(), half_sum.data(), padded}; }
   int64_t padded;
   std::vector<int8_t> q;
   std::vector<float> scale;
-  std::vector<int32_t> sum;
+  std::vector<int32_t> sum, half_sum;
 };
 
 // One row of a Quantized against the values it stands for.
@@ -40,11 +41,12 @@ void expect_quantized(const Quantized& out, int64_t row, const std::vector<float
   for (int64_t first = 0; first < out.padded; first += 32) {
     const auto block = static_cast<size_t>((row * out.padded + first) / 32);
     double largest = 0;
-    int32_t sum = 0;
+    int32_t sum = 0, halves[2] = {};
     for (int64_t k = first; k < first + 32; ++k) {
       const int q = out.q[static_cast<size_t>(row * out.padded + k)];
       const double value = k < cols ? x[static_cast<size_t>(k)] : 0;
       sum += q;
+      halves[(k - first) / 16] += q;
       largest = std::max(largest, std::abs(value));
       ASSERT_LE(std::abs(q), 127);
       // Half a step, and no more than rounding of the quotient beyond it; no relative precision
@@ -57,6 +59,7 @@ void expect_quantized(const Quantized& out, int64_t row, const std::vector<float
     }
     ASSERT_NEAR(out.scale[block], largest / 127, largest * 1e-7 + 1e-44);
     ASSERT_EQ(out.sum[block], sum);
+    for (size_t i = 0; i < 2; ++i) ASSERT_EQ(out.half_sum[2 * block + i], halves[i]);
   }
 }
 

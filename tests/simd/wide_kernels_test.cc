@@ -122,7 +122,7 @@ class WideKernels : public KernelTest {
 OCTAVO_FOR_ALL_TABLES(WideKernels);
 
 std::vector<int64_t> widths(Format format) {
-  if (format == Format::kQ4_K) return {256, 512, 1280};
+  if (is_super(format)) return {256, 512, 1280};
   return {1, 31, 64, 65, 172, 192, 256, 257, 320, 600};
 }
 
@@ -148,7 +148,7 @@ TEST_P(WideKernels, QuantizeAsTheTwin) {
 
 TEST_P(WideKernels, EqualTheSumsForAllShapes) {
   Random random(2);
-  for (const Format format : {Format::kQ4_0, Format::kQ4_K}) {
+  for (const Format format : wide_formats()) {
     for (const int64_t cols : widths(format)) {
       for (const int64_t out_rows : {1, 16, 17, 40, 70}) {
         const PackedMatrix w = random_blocks(format, out_rows, cols, random);
@@ -165,7 +165,7 @@ TEST_P(WideKernels, EqualTheSumsForAllShapes) {
 // 256 rows share one unpacking of the weights.
 TEST_P(WideKernels, EqualTheSumsForAllRowCounts) {
   Random random(3);
-  for (const Format format : {Format::kQ4_0, Format::kQ4_K}) {
+  for (const Format format : wide_formats()) {
     const PackedMatrix w = random_blocks(format, 35, 512, random);
     for (const int64_t rows :
          {1, 2, 3, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 48, 255, 256, 257, 300}) {
@@ -195,7 +195,7 @@ TEST_P(WideKernels, LargestValuesDoNotOverflow) {
 }
 
 TEST_P(WideKernels, ZeroScalesGiveZeros) {
-  for (const Format format : {Format::kQ4_0, Format::kQ4_K}) {
+  for (const Format format : wide_formats()) {
     std::vector<std::byte> rows(static_cast<size_t>(16 * row_bytes(format, 256)));
     const PackedMatrix w(format, 16, 256, std::move(rows));
     Random random(4);
@@ -209,7 +209,7 @@ TEST_P(WideKernels, ZeroScalesGiveZeros) {
 
 TEST_P(WideKernels, TheSameBitsHoweverPanelsAndRowsAreSplit) {
   Random random(5);
-  const PackedMatrix w = random_blocks(Format::kQ4_K, 16 * 7, 512, random);
+  const PackedMatrix w = random_blocks(Format::kQ6_K, 16 * 7, 512, random);
   const int64_t rows = 60;
   Input x(random.normals(rows * 512), rows, 512);
   const std::vector<float> whole = run(w, x, rows);

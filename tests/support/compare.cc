@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace octavo::test {
 
@@ -30,6 +31,12 @@ namespace octavo::test {
          << actual.cols() << "] is " << actual(at_row, at_col) << " instead of "
          << expected(at_row, at_col) << ", " << worst << " times the bound of "
          << bound(at_row, at_col);
+}
+
+std::vector<Format> wide_formats() {
+  std::vector<Format> formats;
+  std::copy_if(all_formats().begin(), all_formats().end(), std::back_inserter(formats), is_wide);
+  return formats;
 }
 
 Matrix activation_error(const Matrix& x, Format weights, bool packed) {

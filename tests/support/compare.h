@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "quant/format.h"
 #include "simd/wide.h"
@@ -27,9 +28,11 @@ inline Matrix matmul_bound(const Matrix& x, const Matrix& magnitudes) {
   return (bound.array() + 1e-36).matrix();  // subnormal results have no relative precision
 }
 
-/// From how many rows on a product with 4-bit weights may bring both sides to int8 with one scale
+/// From how many rows on a product with weights of 4 to 6 bits may bring both sides to int8 with one scale
 /// for 256 columns (simd/wide.h).
 inline constexpr int64_t kWideLeastRows = 16;
+/// The formats that they take.
+std::vector<Format> wide_formats();
 /// And with q8_0 weights both sides to bf16 (simd/bf16_rows.h).
 inline bool may_be_packed(Format weights) { return is_wide(weights) || weights == Format::kQ8_0; }
 inline bool may_be_packed(Format weights, int64_t rows) {

@@ -21,17 +21,19 @@ Operand Operand::slice(int64_t first, int64_t count) const {
   const int64_t blocks = q8.padded / 32;
   return {x + first * stride,
           stride,
-          {q8.q + first * q8.padded, q8.scale + first * blocks, q8.sum + first * blocks, q8.padded},
+          {q8.q + first * q8.padded, q8.scale + first * blocks, q8.sum + first * blocks,
+           q8.half_sum + 2 * first * blocks, q8.padded},
           count};
 }
 
 Q8Scratch::Q8Scratch(int64_t rows, int64_t cols)
     : q_(rows * q8_padded(cols)),
       scale_(rows * q8_padded(cols) / 32),
-      sum_(rows * q8_padded(cols) / 32) {}
+      sum_(rows * q8_padded(cols) / 32),
+      half_sum_(rows * q8_padded(cols) / 16) {}
 
 Q8Rows Q8Scratch::rows(int64_t cols) const {
-  return {q_.data(), scale_.data(), sum_.data(), q8_padded(cols)};
+  return {q_.data(), scale_.data(), sum_.data(), half_sum_.data(), q8_padded(cols)};
 }
 
 CpuBackend::CpuBackend(const BackendLimits& limits, const Kernels& kernels)

@@ -49,7 +49,7 @@ class Q8Scratch {
  private:
   PageArray<int8_t> q_;
   PageArray<float> scale_;
-  PageArray<int32_t> sum_;
+  PageArray<int32_t> sum_, half_sum_;
 };
 
 class CpuBackend final : public Backend {
