@@ -1,7 +1,7 @@
 // Products of many rows in bf16 ("bf16" kernels): what AMX multiplies beside bytes.
 //
-// Weights are bf16 as they are stored, or q8_0 rounded to bf16; each activation is the sum of two
-// bf16 numbers, or rounded to one. Sums are float32.
+// Weights are bf16 as they are stored, or q8_0 or q6_k rounded to bf16; each activation is the sum
+// of two bf16 numbers, or rounded to one. Sums are float32.
 #pragma once
 
 #include <bit>
@@ -35,10 +35,10 @@ struct Bf16Rows {
 
 /// Whether the bf16 kernels take weights of this format.
 inline constexpr bool is_bf16(Format format) {
-  return format == Format::kBF16 || format == Format::kQ8_0;
+  return format == Format::kBF16 || format == Format::kQ8_0 || format == Format::kQ6_K;
 }
 
-/// q8_0's weights as bf16: to nearest, ties away from zero, which costs one addition.
+/// Quantized weights as bf16: to nearest, ties away from zero, which costs one addition.
 inline float nearest_bf16(float value) {
   return std::bit_cast<float>((std::bit_cast<uint32_t>(value) + 0x8000u) & 0xFFFF0000u);
 }

@@ -100,7 +100,7 @@ struct Kernels {
   /// even.
   void (*quantize_q8)(const float* x, int64_t cols, int64_t row, const Q8Rows& out);
 
-  /// The same for weights of 4 to 6 bits and many rows, over groups of 256 columns (simd/wide.h).
+  /// The same for weights of 4 and 5 bits and many rows, over groups of 256 columns (simd/wide.h).
   /// Null where the instruction set multiplies bytes no faster this way. rows <= 16 * x.blocks.
   void (*matmul_wide)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
                       int64_t begin, int64_t end, const WideRows& x, int64_t rows, float* y,
@@ -110,7 +110,7 @@ struct Kernels {
   void (*quantize_wide)(const float* x, int64_t cols, int64_t group, int64_t row,
                         const WideRows& out);
 
-  /// The same for bf16 and q8_0 weights in bf16 (simd/bf16_rows.h). Null without AMX.
+  /// The same for bf16, q8_0 and q6_k weights in bf16 (simd/bf16_rows.h). Null without AMX.
   /// rows <= 16 * x.blocks.
   void (*matmul_bf16)(Format format, const std::byte* w, int64_t out_rows, int64_t cols,
                       int64_t begin, int64_t end, const Bf16Rows& x, int64_t rows, float* y,

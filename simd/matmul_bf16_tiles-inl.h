@@ -6,9 +6,7 @@
 #define OCTAVO_SIMD_MATMUL_BF16_TILES_INL_H_
 #endif
 
-#include "quant/tile.h"
-#include "simd/bf16_rows.h"
-#include "simd/dot-inl.h"
+#include "simd/bf16_unpack-inl.h"
 #include "simd/hardware_tiles-inl.h"
 
 #if HWY_TARGET == HWY_AVX3_DL
@@ -18,10 +16,8 @@ namespace HWY_NAMESPACE {
 
 static_assert(kTileRows == kBf16Rows && kTileRowBytes == 2 * kBf16Cols);
 
-/// Rows that share one unpacking, and steps of 32 columns that are unpacked at a time: sums and two
-/// lots of weights stay in the first-level cache.
+/// Rows that share one unpacking: sums and two lots of weights stay in the first-level cache.
 constexpr int64_t kBf16Chunk = 128;
-constexpr int kBf16Lot = 4;
 
 /// What one call keeps beside the tiles. The next lot of weights is unpacked while the tiles work
 /// on this one.
@@ -29,47 +25,6 @@ struct Bf16TileBuffers {
   HWY_ALIGN float sums[kBf16Chunk * kPairWidth];  // [rows][outputs]
   HWY_ALIGN std::byte weights[2][kPairPanels][kBf16Lot * kTileBytes];
 };
-
-/// Four lanes' worth of q8_0's bytes in a line: byte kByte of each lane, times scale, as bf16 in
-/// the lane's upper half; the lower half is anything.
-template <int kByte>
-HWY_INLINE VI scaled_bf16(VI signed_bytes, VF scale) {
-  const VI q = hn::ShiftRight<24>(hn::ShiftLeft<24 - 8 * kByte>(signed_bytes));
-  const VF value = hn::Mul(hn::ConvertTo(DF(), q), scale);
-  return hn::Add(hn::BitCast(DI(), value), hn::Set(DI(), 0x8000));
-}
-
-/// 32 columns of q8_0 as 16 lines of 16 rows x 2 columns. out: one tile.
-HWY_INLINE void unpack_bf16_block(const std::byte* tile, int block, std::byte* out) {
-  const VF scale = load_f16(tile + tile::scale_at(0, block));
-  const VI upper = hn::Set(DI(), static_cast<int32_t>(0xFFFF0000u));
-  constexpr uint32_t kOffsets = 0x01010101u * tile::kQ8Offset;  // in all four bytes
-  const auto* line = reinterpret_cast<const int32_t*>(tile + tile::kBlockQuants + 512 * block);
-  auto* to = reinterpret_cast<int32_t*>(out);
-  for (int g = 0; g < 8; ++g, line += kLanes, to += 2 * kLanes) {
-    const VI q = hn::Xor(hn::LoadU(DI(), line), hn::Set(DI(), static_cast<int32_t>(kOffsets)));
-    const auto pair = [&](VI even, VI odd) {
-      const DU du;
-      const VI low = hn::BitCast(DI(), hn::ShiftRight<16>(hn::BitCast(du, even)));
-      return hn::OrAnd(low, odd, upper);
-    };
-    hn::Store(pair(scaled_bf16<0>(q, scale), scaled_bf16<1>(q, scale)), DI(), to);
-    hn::Store(pair(scaled_bf16<2>(q, scale), scaled_bf16<3>(q, scale)), DI(), to + kLanes);
-  }
-}
-
-/// `steps` steps of q8_0 from step `first`, an even one, on.
-HWY_NOINLINE void unpack_bf16(const std::byte* panel, int64_t first, int64_t steps,
-                              std::byte* out) {
-  const int64_t bytes = traits(Format::kQ8_0).tile_bytes;
-  for (int64_t s = first; s < first + steps; ++s, out += kTileBytes) {
-    const std::byte* tile = panel + s / 2 * bytes;
-    if (s % 2 == 0) {
-      for (int64_t at = 0; at < bytes; at += 64) hwy::Prefetch(tile + kBf16Lot / 2 * bytes + at);
-    }
-    unpack_bf16_block(tile, static_cast<int>(s % 2), out);
-  }
-}
 
 /// sums += the products of kBlocks blocks of activations from `block` on and `steps` steps of
 /// weights [panel], from step `first` on.
@@ -109,9 +64,9 @@ HWY_NOINLINE void bf16_tile_panels(Tiles& tiles, Bf16TileBuffers& buffers, const
   const auto steps_from = [&](int64_t first) { return std::min<int64_t>(kBf16Lot, steps - first); };
   const auto prepare = [&](int64_t first, int p) {
     const std::byte* from = panel + p * panel_bytes;
-    if constexpr (kFormat == Format::kQ8_0) {
+    if constexpr (kFormat != Format::kBF16) {
       std::byte* out = buffers.weights[first / kBf16Lot % 2][p];
-      unpack_bf16(from, first, steps_from(first), out);
+      unpack_bf16<kFormat>(from, first, steps_from(first), out);
     } else {
       const std::byte* lines = from + first * kTileBytes;
       for (int64_t at = 0; at < steps_from(first) * kTileBytes; at += 64) {
@@ -123,7 +78,7 @@ HWY_NOINLINE void bf16_tile_panels(Tiles& tiles, Bf16TileBuffers& buffers, const
   for (int64_t first = 0; first < steps; first += kBf16Lot) {
     const std::byte* w[kPairPanels] = {};
     for (int p = 0; p < kPanels; ++p) {
-      w[p] = kFormat == Format::kQ8_0 ? buffers.weights[first / kBf16Lot % 2][p]
+      w[p] = kFormat != Format::kBF16 ? buffers.weights[first / kBf16Lot % 2][p]
                                       : panel + p * panel_bytes + first * kTileBytes;
     }
     const int64_t next = first + kBf16Lot;
@@ -161,8 +116,9 @@ template <class Tiles>
 void matmul_bf16(Format format, const std::byte* w, int64_t out_rows, int64_t cols, int64_t begin,
                  int64_t end, const Bf16Rows& x, int64_t rows, float* y, int64_t y_stride) {
   const auto with_parts = [&]<int kParts>() {
-    return format == Format::kQ8_0 ? matmul_bf16_as<Format::kQ8_0, kParts, Tiles>
-                                   : matmul_bf16_as<Format::kBF16, kParts, Tiles>;
+    return format == Format::kQ8_0   ? matmul_bf16_as<Format::kQ8_0, kParts, Tiles>
+           : format == Format::kQ6_K ? matmul_bf16_as<Format::kQ6_K, kParts, Tiles>
+                                     : matmul_bf16_as<Format::kBF16, kParts, Tiles>;
   };
   const auto run =
       x.low != nullptr ? with_parts.template operator()<2>() : with_parts.template operator()<1>();

@@ -1,4 +1,4 @@
-// Products of many rows with weights of 4 to 6 bits: the weights of a group of 256 columns are
+// Products of many rows with weights of 4 and 5 bits: the weights of a group of 256 columns are
 // brought to int8 once for all rows, dots run over the whole group, and floats come once a group.
 #if defined(OCTAVO_SIMD_MATMUL_WIDE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OCTAVO_SIMD_MATMUL_WIDE_INL_H_
@@ -134,8 +134,7 @@ inline void matmul_wide(Format format, const std::byte* w, int64_t out_rows, int
                         int64_t y_stride) {
   const auto run = format == Format::kQ4_0   ? matmul_wide_as<Format::kQ4_0>
                    : format == Format::kQ4_K ? matmul_wide_as<Format::kQ4_K>
-                   : format == Format::kQ5_K ? matmul_wide_as<Format::kQ5_K>
-                                             : matmul_wide_as<Format::kQ6_K>;
+                                             : matmul_wide_as<Format::kQ5_K>;
   run(w, out_rows, cols, begin, end, x, rows, y, y_stride);
 }
 

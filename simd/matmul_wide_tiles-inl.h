@@ -135,8 +135,7 @@ void matmul_wide_tiles(Format format, const std::byte* w, int64_t out_rows, int6
                        int64_t y_stride) {
   const auto run = format == Format::kQ4_0   ? matmul_wide_tiles_as<Format::kQ4_0, Tiles>
                    : format == Format::kQ4_K ? matmul_wide_tiles_as<Format::kQ4_K, Tiles>
-                   : format == Format::kQ5_K ? matmul_wide_tiles_as<Format::kQ5_K, Tiles>
-                                             : matmul_wide_tiles_as<Format::kQ6_K, Tiles>;
+                                             : matmul_wide_tiles_as<Format::kQ5_K, Tiles>;
   run(w, out_rows, cols, begin, end, x, rows, y, y_stride);
 }
 

@@ -22,7 +22,7 @@ float f16_at(const std::byte* tile, int at) {
 /// A weight is step * quant - offset.
 struct Block {
   float step = 0, offset = 0;
-  std::array<int, 32> quant = {};  // of wide_block_cols(format) columns
+  std::array<int, 32> quant = {};
 };
 
 int nibble(const std::byte* lines, int r, int k) {
@@ -60,17 +60,6 @@ Block block_super(const std::byte* tile, int r, int j, int bits) {
   return block;
 }
 
-Block block_q6_k(const std::byte* tile, int r, int j) {
-  Block block;
-  const auto scale = static_cast<int8_t>(byte_at(tile, tile::six_scale_at(r, j)));
-  block.step = f16_at(tile, 2 * r) * static_cast<float>(scale);
-  block.offset = 32 * block.step;
-  for (int k = 0; k < 16; ++k) {
-    block.quant[k] = long_quant(tile + tile::kSixQuants, r, 16 * j + k, 2);
-  }
-  return block;
-}
-
 // Block j of a group whose first tile is `tile`.
 Block block_of(Format format, const std::byte* tile, int r, int j) {
   switch (format) {
@@ -80,12 +69,11 @@ Block block_of(Format format, const std::byte* tile, int r, int j) {
       return block_super(tile, r, j, 0);
     case Format::kQ5_K:
       return block_super(tile, r, j, 1);
-    case Format::kQ6_K:
-      return block_q6_k(tile, r, j);
     case Format::kF32:
     case Format::kF16:
     case Format::kBF16:
     case Format::kQ8_0:
+    case Format::kQ6_K:
       break;
   }
   return {};
@@ -98,23 +86,22 @@ float scalar_wide_weights(Format format, const std::byte* w, int64_t cols, int64
   const FormatTraits& t = traits(format);
   const std::byte* panel = w + row / kPanelRows * packed_panel_bytes(format, cols);
   const int r = static_cast<int>(row % kPanelRows);
-  const int block_cols = wide_block_cols(format), count = wide_block_count(format);
   const int64_t first = kWideCols * group / t.tile_cols;
-  std::array<Block, 16> blocks;
+  std::array<Block, kWideBlocks> blocks;
   float top = 0;
-  for (int j = 0; j < count; ++j) {
-    if (first + j * block_cols / t.tile_cols >= packed_tiles(format, cols)) break;
+  for (int j = 0; j < kWideBlocks; ++j) {
+    if (first + 32 * j / t.tile_cols >= packed_tiles(format, cols)) break;
     blocks[j] = block_of(format, panel + first * t.tile_bytes, r, j);
     const float step = blocks[j].step, offset = blocks[j].offset;
     const auto last = static_cast<float>(wide_top(format));
     top = std::max({top, std::abs(offset), std::abs(last * step - offset)});
   }
   const float inverse = top >= kWideSmallestTop ? kWideUnits / top : 0.0f;
-  for (int j = 0; j < count; ++j) {
+  for (int j = 0; j < kWideBlocks; ++j) {
     const int step = static_cast<int>(std::nearbyint(blocks[j].step * inverse));
     const int offset = static_cast<int>(std::nearbyint(blocks[j].offset * inverse));
-    for (int k = 0; k < block_cols; ++k) {
-      q[block_cols * j + k] = static_cast<int8_t>((step * blocks[j].quant[k] - offset + 128) >> 8);
+    for (int k = 0; k < 32; ++k) {
+      q[32 * j + k] = static_cast<int8_t>((step * blocks[j].quant[k] - offset + 128) >> 8);
     }
   }
   return top / 127.0f;

@@ -1,10 +1,11 @@
-// Products of many rows with weights of 4 to 6 bits ("wide" kernels): integers over groups of 256
+// Products of many rows with weights of 4 and 5 bits ("wide" kernels): integers over groups of 256
 // columns.
 //
 // Each group of 256 columns of a weight row is brought to int8 with one scale, and so is each group
 // of a row of activations; the dot product of a group is one exact integer, and the float epilogue
 // comes once in 256 columns. The rounding of the weights to 8 bits adds about a hundredth of the
-// noise power that 4 bits already have.
+// noise power that 4 bits already have, and a twenty-fifth of what 5 bits have; for 6 bits it would
+// be too much.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,9 @@ inline constexpr int kWideCols = 256;
 /// Rows and columns of a tile of activations: what one AMX register holds.
 inline constexpr int kWideRows = 16, kWideTileCols = 64;
 inline constexpr int kWideTiles = kWideCols / kWideTileCols;
+/// 32-column blocks in a group.
+inline constexpr int kWideBlocks = kWideCols / 32;
+
 inline constexpr int64_t wide_groups(int64_t cols) { return (cols + kWideCols - 1) / kWideCols; }
 inline constexpr int64_t wide_blocks(int64_t rows) { return (rows + kWideRows - 1) / kWideRows; }
 
@@ -45,16 +49,13 @@ struct WideRows {
 };
 
 /// Whether the wide kernels take weights of this format.
-inline constexpr bool is_wide(Format format) { return format == Format::kQ4_0 || is_super(format); }
-/// Columns of a block with its own step and offset, and such blocks in a group.
-inline constexpr int wide_block_cols(Format format) { return format == Format::kQ6_K ? 16 : 32; }
-inline constexpr int wide_block_count(Format format) { return kWideCols / wide_block_cols(format); }
-/// Quants are 0..wide_top(format).
-inline constexpr int wide_top(Format format) {
-  return format == Format::kQ6_K ? 63 : format == Format::kQ5_K ? 31 : 15;
+inline constexpr bool is_wide(Format format) {
+  return format == Format::kQ4_0 || format == Format::kQ4_K || format == Format::kQ5_K;
 }
+/// Quants are 0..wide_top(format).
+inline constexpr int wide_top(Format format) { return format == Format::kQ5_K ? 31 : 15; }
 
-/// A weight of a group is step * quant - offset, for each block; in units of 1/256 of the
+/// A weight of a group is step * quant - offset, for each 32-block; in units of 1/256 of the
 /// group's scale both are integers, and the weight's int8 is (step * quant - offset + 128) >> 8.
 /// With top the largest |weight| that the group's steps and offsets can express:
 /// scale = top / 127, step = nearest(step * kWideUnits / top).

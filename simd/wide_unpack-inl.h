@@ -1,4 +1,4 @@
-// A panel's group of 256 columns of weights of 4 to 6 bits as int8 with one scale a row
+// A panel's group of 256 columns of weights of 4 and 5 bits as int8 with one scale a row
 // (simd/wide.h), in lines of 16 rows x 4 columns: the order of the dot products and of AMX's B
 // tiles.
 #if defined(OCTAVO_SIMD_WIDE_UNPACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -24,17 +24,16 @@ using VU16 = hn::Vec<DU16>;
 constexpr int kWideLines = kWideCols / 4, kWideLineBytes = 4 * kPanelRows;
 constexpr int kWidePanelBytes = kWideLines * kWideLineBytes;
 
-/// Steps and offsets of the blocks of one panel's group, [block][row].
-template <int kBlocks>
+/// Steps and offsets of the 32-blocks of one panel's group, [block][row].
 struct WideSteps {
-  HWY_ALIGN float step[kBlocks][kPanelRows];
-  HWY_ALIGN float offset[kBlocks][kPanelRows];
+  HWY_ALIGN float step[kWideBlocks][kPanelRows];
+  HWY_ALIGN float offset[kWideBlocks][kPanelRows];
 };
 
 /// `tile` is the group's first of `tiles` that exist (1..4 of q4_0).
-HWY_INLINE void wide_steps_q4_0(const std::byte* tile, int64_t tiles, WideSteps<8>& out) {
+HWY_INLINE void wide_steps_q4_0(const std::byte* tile, int64_t tiles, WideSteps& out) {
   constexpr int kTileBytes = q8_tile_bytes(Format::kQ4_0);
-  for (int j = 0; j < 8; ++j) {
+  for (int j = 0; j < kWideBlocks; ++j) {
     for (int v = 0; v < kVectors; ++v) {
       const int r = v * kLanes;
       const bool exists = j / 2 < tiles;
@@ -46,31 +45,18 @@ HWY_INLINE void wide_steps_q4_0(const std::byte* tile, int64_t tiles, WideSteps<
   }
 }
 
-HWY_INLINE void wide_steps_super(const std::byte* tile, WideSteps<8>& out) {
+HWY_INLINE void wide_steps_super(const std::byte* tile, WideSteps& out) {
   SuperScales scales;
   unpack_super_scales(tile, scales);
   std::memcpy(out.step, scales.scale, sizeof out.step);
   std::memcpy(out.offset, scales.min, sizeof out.offset);
 }
 
-HWY_INLINE void wide_steps_six(const std::byte* tile, WideSteps<16>& out) {
-  SixScales scales;
-  unpack_six_scales(tile, scales);
-  std::memcpy(out.step, scales.scale, sizeof out.step);
-  for (int j = 0; j < 16; ++j) {
-    for (int r = 0; r < kPanelRows; r += kLanes) {
-      const VF step = hn::Load(DF(), scales.scale[j] + r);
-      hn::Store(hn::Mul(step, hn::Set(DF(), 32.0f)), DF(), out.offset[j] + r);
-    }
-  }
-}
-
 /// Both in units of 1/256 of the group's scale and twice in a lane, for the even and the odd column
 /// of a pair; `bias` also rounds and, for unsigned bytes, adds 128.
-template <int kBlocks>
 struct WideIntegers {
-  HWY_ALIGN int32_t step[kBlocks][kPanelRows];
-  HWY_ALIGN int32_t bias[kBlocks][kPanelRows];
+  HWY_ALIGN int32_t step[kWideBlocks][kPanelRows];
+  HWY_ALIGN int32_t bias[kWideBlocks][kPanelRows];
 };
 
 HWY_INLINE VI twice(VI value) {
@@ -78,13 +64,12 @@ HWY_INLINE VI twice(VI value) {
 }
 
 /// Quants are 0..kTop.
-template <bool kUnsigned, int kTop, int kBlocks>
-HWY_INLINE void wide_integers(const WideSteps<kBlocks>& in, WideIntegers<kBlocks>& out,
-                              float* scale) {
+template <bool kUnsigned, int kTop>
+HWY_INLINE void wide_integers(const WideSteps& in, WideIntegers& out, float* scale) {
   for (int v = 0; v < kVectors; ++v) {
     const int r = v * kLanes;
     VF top = hn::Zero(DF());
-    for (int j = 0; j < kBlocks; ++j) {
+    for (int j = 0; j < kWideBlocks; ++j) {
       const VF offset = hn::Load(DF(), in.offset[j] + r);
       const VF largest = hn::MulSub(hn::Set(DF(), static_cast<float>(kTop)),
                                     hn::Load(DF(), in.step[j] + r), offset);
@@ -93,7 +78,7 @@ HWY_INLINE void wide_integers(const WideSteps<kBlocks>& in, WideIntegers<kBlocks
     const auto counts = hn::Ge(top, hn::Set(DF(), kWideSmallestTop));
     const VF inverse = hn::IfThenElseZero(counts, hn::Div(hn::Set(DF(), kWideUnits), top));
     const VI start = hn::Set(DI(), kUnsigned ? 0x8080 : 0x0080);
-    for (int j = 0; j < kBlocks; ++j) {
+    for (int j = 0; j < kWideBlocks; ++j) {
       const VI step = hn::NearestInt(hn::Mul(hn::Load(DF(), in.step[j] + r), inverse));
       const VI offset = hn::NearestInt(hn::Mul(hn::Load(DF(), in.offset[j] + r), inverse));
       hn::Store(twice(step), DI(), out.step[j] + r);
@@ -114,8 +99,7 @@ HWY_INLINE VU16 wide_bytes(VU16 even, VU16 odd, VU16 step, VU16 bias) {
 struct WideBlock {
   VU16 step, bias;
 };
-template <int kBlocks>
-HWY_INLINE WideBlock load_wide_block(const WideIntegers<kBlocks>& integers, int j, int r) {
+HWY_INLINE WideBlock load_wide_block(const WideIntegers& integers, int j, int r) {
   return {hn::BitCast(DU16(), hn::Load(DI(), integers.step[j] + r)),
           hn::BitCast(DU16(), hn::Load(DI(), integers.bias[j] + r))};
 }
@@ -155,23 +139,11 @@ HWY_INLINE void wide_unpack_line(const uint8_t* chunk, const WideBlock& low, con
   }
 }
 
-/// Four lines of nibbles from kLine on.
-template <int kBits, int kLine, int kBlocks>
-HWY_INLINE void wide_unpack_lines(const uint8_t* chunk, const WideIntegers<kBlocks>& integers,
-                                  int low_block, int high_block, int r, uint8_t* out) {
-  const WideBlock low = load_wide_block(integers, low_block, r);
-  const WideBlock high = load_wide_block(integers, high_block, r);
-  wide_unpack_line<kBits, kLine>(chunk, low, high, out);
-  wide_unpack_line<kBits, kLine + 1>(chunk, low, high, out);
-  wide_unpack_line<kBits, kLine + 2>(chunk, low, high, out);
-  wide_unpack_line<kBits, kLine + 3>(chunk, low, high, out);
-}
-
-/// Chunk `c` of 64 columns: 8 lines of nibbles, and the kBits high bits in front, to 16 lines.
-template <int kBits, int kGroupBytes, int kBlocks>
-HWY_INLINE void wide_unpack_chunk(const std::byte* chunk, const WideIntegers<kBlocks>& integers,
-                                  int c, uint8_t* out) {
-  constexpr int kPerHalf = kBlocks / 8;  // blocks of 32 columns
+/// Chunk `c` of 64 columns, blocks 2 * c and 2 * c + 1: 8 lines of nibbles, and the kBits high bits
+/// in front of them, to 16 lines.
+template <int kBits, int kGroupBytes>
+HWY_INLINE void wide_unpack_chunk(const std::byte* chunk, const WideIntegers& integers, int c,
+                                  uint8_t* out) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(chunk);
   // The same lines of the next group, which comes after all rows of this one.
   for (int at = 0; at < tile::chunk_bytes(kBits); at += 64) {
@@ -179,9 +151,16 @@ HWY_INLINE void wide_unpack_chunk(const std::byte* chunk, const WideIntegers<kBl
   }
   out += 16 * kWideLineBytes * c;
   for (int r = 0; r < kPanelRows; r += kLanes, bytes += 4 * kLanes, out += 4 * kLanes) {
-    const int low = 2 * kPerHalf * c, high = low + kPerHalf;
-    wide_unpack_lines<kBits, 0>(bytes, integers, low, high, r, out);
-    wide_unpack_lines<kBits, 4>(bytes, integers, low + kPerHalf - 1, high + kPerHalf - 1, r, out);
+    const WideBlock low = load_wide_block(integers, 2 * c, r);
+    const WideBlock high = load_wide_block(integers, 2 * c + 1, r);
+    wide_unpack_line<kBits, 0>(bytes, low, high, out);
+    wide_unpack_line<kBits, 1>(bytes, low, high, out);
+    wide_unpack_line<kBits, 2>(bytes, low, high, out);
+    wide_unpack_line<kBits, 3>(bytes, low, high, out);
+    wide_unpack_line<kBits, 4>(bytes, low, high, out);
+    wide_unpack_line<kBits, 5>(bytes, low, high, out);
+    wide_unpack_line<kBits, 6>(bytes, low, high, out);
+    wide_unpack_line<kBits, 7>(bytes, low, high, out);
   }
 }
 
@@ -194,8 +173,8 @@ HWY_NOINLINE void wide_unpack_q4_0(const std::byte* panel, int64_t tiles, int64_
   constexpr int kTileBytes = q8_tile_bytes(Format::kQ4_0), kGroupBytes = kWideChunks * kTileBytes;
   const std::byte* tile = panel + group * kGroupBytes;
   const int64_t chunks = std::min<int64_t>(kWideChunks, tiles - group * kWideChunks);
-  WideSteps<8> steps;
-  WideIntegers<8> integers;
+  WideSteps steps;
+  WideIntegers integers;
   wide_steps_q4_0(tile, chunks, steps);
   wide_integers<kUnsigned, wide_top(Format::kQ4_0)>(steps, integers, scale);
   for (int c = 0; c < chunks; ++c) {
@@ -212,18 +191,13 @@ HWY_NOINLINE void wide_unpack(const std::byte* panel, int64_t tiles, int64_t gro
   if constexpr (kFormat == Format::kQ4_0) {
     wide_unpack_q4_0<kUnsigned>(panel, tiles, group, out, scale);
   } else {
-    constexpr int kTileBytes = q8_tile_bytes(kFormat), kBlocks = wide_block_count(kFormat);
-    constexpr int kBits = kFormat == Format::kQ6_K ? 2 : kFormat == Format::kQ5_K ? 1 : 0;
+    constexpr int kTileBytes = q8_tile_bytes(kFormat), kBits = kFormat == Format::kQ5_K ? 1 : 0;
     const std::byte* tile = panel + group * kTileBytes;
-    WideSteps<kBlocks> steps;
-    WideIntegers<kBlocks> integers;
-    if constexpr (kFormat == Format::kQ6_K) {
-      wide_steps_six(tile, steps);
-    } else {
-      wide_steps_super(tile, steps);
-    }
+    WideSteps steps;
+    WideIntegers integers;
+    wide_steps_super(tile, steps);
     wide_integers<kUnsigned, wide_top(kFormat)>(steps, integers, scale);
-    tile += kFormat == Format::kQ6_K ? tile::kSixQuants : tile::kSuperQuants;
+    tile += tile::kSuperQuants;
     for (int c = 0; c < kWideChunks; ++c, tile += tile::chunk_bytes(kBits)) {
       wide_unpack_chunk<kBits, kTileBytes>(tile, integers, c, out);
     }

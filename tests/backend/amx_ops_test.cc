@@ -84,8 +84,8 @@ class AmxOps : public ::testing::Test {
   }
   // Whether the kernel of bf16 tiles ran since the last call, and whether it should have.
   static void expect_bf16(Format format, int64_t rows) {
-    const bool wanted = rows >= 16 && (format == Format::kQ8_0 ||
-                                       (format == Format::kBF16 && !DenseMatmul::available()));
+    const bool wanted =
+        rows >= 16 && is_bf16(format) && (format != Format::kBF16 || !DenseMatmul::available());
     EXPECT_EQ(bf16_calls > 0, wanted) << format_name(format) << ", rows " << rows;
     bf16_calls = 0;
   }

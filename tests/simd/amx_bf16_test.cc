@@ -93,10 +93,17 @@ void check(const Kernels& table, const ProductShape& shape, const PackedMatrix& 
   }
 }
 
+constexpr Format kFormats[] = {Format::kBF16, Format::kQ8_0, Format::kQ6_K};
+
+std::vector<int64_t> widths(Format format) {
+  if (is_super(format)) return {256, 512, 768};
+  return {1, 2, 31, 32, 33, 63, 64, 65, 96, 128, 130, 172, 300, 600};
+}
+
 TEST_P(AmxBf16, EqualsTheSumsForAllShapes) {
   Random random(1);
-  for (const Format format : {Format::kBF16, Format::kQ8_0}) {
-    for (const int64_t cols : {1, 2, 31, 32, 33, 63, 64, 65, 96, 128, 130, 172, 300, 600}) {
+  for (const Format format : kFormats) {
+    for (const int64_t cols : widths(format)) {
       for (const int64_t out_rows : {1, 16, 17, 31, 33, 48, 90}) {
         const PackedMatrix w = random_blocks(format, out_rows, cols, random);
         check(table(), {format, out_rows, cols, 1 + random.below(70)}, w, random);
@@ -107,19 +114,20 @@ TEST_P(AmxBf16, EqualsTheSumsForAllShapes) {
 
 TEST_P(AmxBf16, EqualsTheSumsForAllRowCounts) {
   Random random(2);
-  for (const Format format : {Format::kBF16, Format::kQ8_0}) {
-    const PackedMatrix w = random_blocks(format, 33, 140, random);
-    for (int64_t rows = 1; rows <= 70; ++rows) check(table(), {format, 33, 140, rows}, w, random);
+  for (const Format format : kFormats) {
+    const int64_t cols = is_super(format) ? 256 : 140;
+    const PackedMatrix w = random_blocks(format, 33, cols, random);
+    for (int64_t rows = 1; rows <= 70; ++rows) check(table(), {format, 33, cols, rows}, w, random);
     for (const int64_t rows : {127, 128, 129, 161, 300}) {
-      check(table(), {format, 33, 140, rows}, w, random);
+      check(table(), {format, 33, cols, rows}, w, random);
     }
   }
 }
 
 TEST_P(AmxBf16, GivesTheSameBitsHoweverPanelsAreSplit) {
   Random random(3);
-  for (const Format format : {Format::kBF16, Format::kQ8_0}) {
-    const ProductShape shape{format, 90, 300, 37};
+  for (const Format format : kFormats) {
+    const ProductShape shape{format, 90, is_super(format) ? 512 : 300, 37};
     const PackedMatrix w = random_blocks(format, shape.out_rows, shape.cols, random);
     const Bf16Input x(random.normals(shape.rows * shape.cols), shape, 2, table().split_bf16);
     const auto whole = guarded_product(table().matmul_bf16, w, x.rows(), shape, 0, 6);

@@ -209,7 +209,7 @@ TEST_P(WideKernels, ZeroScalesGiveZeros) {
 
 TEST_P(WideKernels, TheSameBitsHoweverPanelsAndRowsAreSplit) {
   Random random(5);
-  const PackedMatrix w = random_blocks(Format::kQ6_K, 16 * 7, 512, random);
+  const PackedMatrix w = random_blocks(Format::kQ5_K, 16 * 7, 512, random);
   const int64_t rows = 60;
   Input x(random.normals(rows * 512), rows, 512);
   const std::vector<float> whole = run(w, x, rows);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "quant/format.h"
+#include "simd/bf16_rows.h"
 #include "simd/wide.h"
 #include "support/backend_fixture.h"
 #include "support/matrix.h"
@@ -28,13 +29,15 @@ inline Matrix matmul_bound(const Matrix& x, const Matrix& magnitudes) {
   return (bound.array() + 1e-36).matrix();  // subnormal results have no relative precision
 }
 
-/// From how many rows on a product with weights of 4 to 6 bits may bring both sides to int8 with one scale
-/// for 256 columns (simd/wide.h).
+/// From how many rows on a product with weights of 4 and 5 bits may bring both sides to int8 with
+/// one scale for 256 columns (simd/wide.h).
 inline constexpr int64_t kWideLeastRows = 16;
 /// The formats that they take.
 std::vector<Format> wide_formats();
-/// And with q8_0 weights both sides to bf16 (simd/bf16_rows.h).
-inline bool may_be_packed(Format weights) { return is_wide(weights) || weights == Format::kQ8_0; }
+/// And with q8_0 and q6_k weights both sides to bf16 (simd/bf16_rows.h).
+inline bool may_be_packed(Format weights) {
+  return is_wide(weights) || (is_bf16(weights) && weights != Format::kBF16);
+}
 inline bool may_be_packed(Format weights, int64_t rows) {
   return may_be_packed(weights) && rows >= kWideLeastRows;
 }
@@ -48,8 +51,8 @@ inline constexpr double kBf16Rounding = 0x1p-8;
 Matrix activation_error(const Matrix& x, Format weights, bool packed = false);
 
 /// The largest error of x * w^T through a backend: activations moved by activation_error, weights
-/// by `shift` (as of PackedMatrix) where `packed`, then a float32 sum; for packed q8_0, whichever
-/// of int8 and bf16 is further off.
+/// by `shift` (as of PackedMatrix) where `packed`, then a float32 sum; for packed q8_0 and q6_k,
+/// whichever of int8 and bf16 is further off.
 Matrix product_bound(const Matrix& x, const TestWeight& w, bool packed);
 
 /// The root mean square of the error that rounding both sides should make in x * w^T, all

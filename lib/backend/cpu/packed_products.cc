@@ -18,7 +18,7 @@ RowPacking CpuBackend::packing(const Weight& w, int64_t rows) const {
   if (kernels_.matmul_wide != nullptr && is_wide(format)) return RowPacking::kWide;
   if (kernels_.matmul_bf16 == nullptr || !is_bf16(format)) return RowPacking::kNone;
   // One part is closer to the exact product than int8. bf16 weights are the dense library's.
-  if (format == Format::kQ8_0) return RowPacking::kBf16;
+  if (format != Format::kBF16) return RowPacking::kBf16;
   return DenseMatmul::available() ? RowPacking::kNone : RowPacking::kBf16Pair;
 }
 
