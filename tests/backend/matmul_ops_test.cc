@@ -130,7 +130,10 @@ void check_product(Backend& backend, const TestWeight& w, int64_t first, int64_t
   EXPECT_TRUE(within(actual, expected, product_bound(input, w, wide))) << what;
   if (traits(w.format).activation == ActivationFormat::kQ8 && actual.size() >= 300) {
     const double error = std::sqrt((actual - expected).cwiseAbs2().mean());
-    EXPECT_LT(error, 1.3 * product_noise(input, w, wide)) << what;
+    // Weights that share a min meet the sum of 32 errors, so their noise differs more from row to
+    // row.
+    const bool has_mins = w.format == Format::kQ4_K || w.format == Format::kQ5_K;
+    EXPECT_LT(error, (has_mins ? 1.6 : 1.3) * product_noise(input, w, wide)) << what;
   }
   expect_guards(backend, *out, rows);
 }
