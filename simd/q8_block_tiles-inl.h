@@ -14,6 +14,15 @@ namespace octavo {
 namespace HWY_NAMESPACE {
 #if OCTAVO_VECTOR_TARGET
 
+constexpr int q8_tile_bytes(Format format) {
+  return format == Format::kQ8_0   ? tile::kBlockQuants + 2 * tile::kNibbleLines
+         : format == Format::kQ4_0 ? tile::kBlockQuants + tile::kNibbleLines
+         : format == Format::kQ4_K ? tile::kSuperQuants + 4 * tile::kNibbleLines
+         : format == Format::kQ5_K ? tile::kSuperQuants + 4 * tile::chunk_bytes(1)
+                                   : tile::kSixQuants + 4 * tile::chunk_bytes(2);
+}
+constexpr int q8_tile_cols(Format format) { return is_super(format) ? 256 : 64; }
+
 /// kRows rows of quantized activations, advanced tile by tile.
 template <int kRows>
 struct Q8Cursor {
