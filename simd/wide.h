@@ -4,8 +4,8 @@
 // Each group of 256 columns of a weight row is brought to int8 with one scale, and so is each group
 // of a row of activations; the dot product of a group is one exact integer, and the float epilogue
 // comes once in 256 columns. The rounding of the weights to 8 bits adds about a hundredth of the
-// noise power that 4 bits already have, and a twenty-fifth of what 5 bits have; for 6 bits it would
-// be too much.
+// noise power that 4 bits already have, and about a twentieth of what 5 bits have; for 6 bits it
+// would be too much.
 #pragma once
 
 #include <cstdint>
