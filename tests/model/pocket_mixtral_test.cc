@@ -98,6 +98,10 @@ TEST(PocketMixtralFormats, AreAsFarFromF32AsTheirBitsSay) {
   EXPECT_LT(q8, 0.05);
   EXPECT_LT(q4_k, 0.3);
   EXPECT_LT(q4_0, 0.4);
+  const double q6_k = error(Format::kQ6_K), q5_k = error(Format::kQ5_K);
+  EXPECT_LT(q6_k, 0.05);
+  EXPECT_LT(q6_k, q5_k);
+  EXPECT_LT(q5_k, q4_k);
   EXPECT_LT(q8, q4_k);
   EXPECT_LT(q8, q4_0);
 }
