@@ -60,6 +60,7 @@ void add_synth_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("S")
       ->capture_default_str();
   add_threads_option(*command, arguments->threads);
+  command->footer("  octavo synth test.8vo --layers 4 --recipe balanced");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 
