@@ -10,7 +10,23 @@
 
 namespace octavo {
 
-enum class SourceType : uint8_t { kF32, kF16, kBF16 };
+enum class SourceType : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
+};
 
 struct SourceTypeTraits {
   SourceType type;
