@@ -1,4 +1,6 @@
 // octavo convert: a checkpoint in, an .8vo out.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -23,6 +25,21 @@ struct ConvertArguments {
   bool dry_run = false, as_json = false, resume = false;
   int threads = 0;
 };
+
+// "12 tensors Q6_K to q8_0, relative error 0.0004"; a continued run knows that of its own tensors.
+std::string requantized_text(const std::vector<Requantized>& list) {
+  std::string text;
+  for (const Requantized& row : list) {
+    text += fmt::format("{} tensor{} {} to {}", row.tensors, row.tensors == 1 ? "" : "s",
+                        traits(row.from).name, format_name(row.to));
+    if (row.measured > 0) text += fmt::format(", relative error {:.2g}", row.error);
+    if (row.measured > 0 && row.measured < row.tensors) {
+      text += fmt::format(" in the {} of this run", row.measured);
+    }
+    text += '\n';
+  }
+  return text;
+}
 
 json plan_json(const ConvertSummary& plan, int64_t free_bytes) {
   json tensors = json::array();
@@ -52,6 +69,7 @@ int show_plan(const ConvertOptions& options, bool as_json) {
     write_output(plan_json(plan, free_bytes).dump(1) + "\n");
   } else {
     write_output(summary_text(plan.directory, plan.output_bytes, plan.source_types) +
+                 requantized_text(plan.requantized) +
                  fmt::format("\ndisk     {} to read, {} to write, {} free\n",
                              size_text(plan.source_bytes), size_text(plan.output_bytes),
                              size_text(free_bytes)));
@@ -77,7 +95,8 @@ int run(const ConvertArguments& arguments) {
     summary = convert(options);
   });
   if (code != kExitDone) return code;
-  write_output(summary_text(summary.directory, summary.output_bytes, summary.source_types));
+  write_output(summary_text(summary.directory, summary.output_bytes, summary.source_types) +
+               requantized_text(summary.requantized));
   return kExitDone;
 }
 
@@ -89,7 +108,8 @@ void add_convert_command(CLI::App& app, std::function<int()>& action) {
   command
       ->add_option("SRC", arguments->source,
                    "Folder with config.json and *.safetensors, or with params.json and "
-                   "consolidated*.safetensors, *.pt or *.pth")
+                   "consolidated*.safetensors, *.pt or *.pth, or a GGUF file (of several, the "
+                   "first)")
       ->required();
   command->add_option("--to", arguments->output, "The file to write")
       ->type_name("OUT.8vo")

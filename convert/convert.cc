@@ -10,6 +10,7 @@
 #include "convert/panel_stream.h"
 #include "convert/plan.h"
 #include "convert/read_ahead.h"
+#include "convert/requantized.h"
 #include "convert/source.h"
 #include "core/error.h"
 #include "quant/packed.h"
@@ -43,6 +44,7 @@ class QuantizingMaker : public PanelMaker {
     tensor_ = &source_.tensors[index];
     row_bytes_ = row_bytes(entry.format, entry.cols);
     copies_ = traits(tensor_->type).same_blocks == entry.format;
+    requantized_.begin(tensor_->type, entry.format, entry.cols, threads);
     scratch_.resize(static_cast<size_t>(threads));
     for (Scratch& scratch : scratch_) {
       scratch.values.resize(
@@ -60,10 +62,7 @@ class QuantizingMaker : public PanelMaker {
     const bool at_once = tensor_->transposed;  // its lines have a value of every row
     if (at_once) read_rows(*tensor_, first, rows, scratch.values);
     for (int r = 0; r < rows; ++r) {
-      if (copies_) {
-        copy_row(*tensor_, first + r, scratch.rows.data() + r * row_bytes_);
-        continue;
-      }
+      if (copies_ && copy_row(*tensor_, first + r, scratch.rows.data() + r * row_bytes_)) continue;
       const auto values = std::span(scratch.values)
                               .subspan(static_cast<size_t>(at_once ? r * entry_->cols : 0),
                                        static_cast<size_t>(entry_->cols));
@@ -71,10 +70,13 @@ class QuantizingMaker : public PanelMaker {
       if (!all_finite(values)) return report(first + r, values);
       std::byte* row = entry_->order == Order::kPlain ? dst : scratch.rows.data() + r * row_bytes_;
       quantize_row(entry_->format, values, row);
+      requantized_.add(thread, values, row);
     }
     if (entry_->order == Order::kPlain) return;
     pack_panel(entry_->format, scratch.rows.data(), row_bytes_, rows, entry_->cols, dst);
   }
+
+  const RequantizedSums& requantized() const { return requantized_; }
 
   void check() override {
     if (bad_ == kNone) return;
@@ -117,6 +119,7 @@ class QuantizingMaker : public PanelMaker {
   const SourceTensor* tensor_ = nullptr;
   int64_t row_bytes_ = 0, done_bytes_ = 0;
   bool copies_ = false;  // the source's blocks as they are
+  RequantizedSums requantized_;
   std::vector<Scratch> scratch_;
   std::atomic<int64_t> bad_ = kNone;
 };
@@ -153,6 +156,7 @@ ConvertSummary plan(const ModelSource& source, const ConvertOptions& options) {
   for (const SourceTensor& tensor : source.tensors) {
     summary.source_types.emplace_back(traits(tensor.type).name);
   }
+  summary.requantized = plan_requantized(source, summary.directory);
   return summary;
 }
 
@@ -207,6 +211,7 @@ ConvertSummary convert(const ConvertOptions& options) {
              : "not one tensor was done, so nothing is kept");
   }
   summary.directory = writer.directory();
+  maker.requantized().fill(summary.requantized);
   return summary;
 }
 

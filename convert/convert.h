@@ -8,13 +8,15 @@
 #include <vector>
 
 #include "convert/recipe.h"
+#include "convert/source_type.h"
 #include "io/model_file.h"
 #include "quant/format.h"
 
 namespace octavo {
 
 struct ConvertOptions {
-  /// Folder of HF safetensors, or of Mistral's consolidated* (safetensors, .pt or .pth).
+  /// Folder of HF safetensors, or of Mistral's consolidated* (safetensors, .pt or .pth), or a GGUF
+  /// file.
   std::string source;
   std::string output;  ///< path of the .8vo
   /// Of all matrices but the routers; none: q4_k, but a source that is quantized keeps its own
@@ -28,12 +30,24 @@ struct ConvertOptions {
   std::function<bool(int64_t, int64_t)> progress;
 };
 
+/// Tensors of a quantized source that were, or would be, stored in a format which has not exactly
+/// their values.
+struct Requantized {
+  SourceType from = SourceType::kF32;
+  Format to = Format::kF32;
+  int64_t tensors = 0;
+  int64_t measured = 0;  ///< of them: those that this run stored, an earlier one did the others
+  /// Root of the mean squared error over that of the mean square, of those measured.
+  double error = 0;
+};
+
 /// What would be, or was, written.
 struct ConvertSummary {
   ModelDirectory directory;
   std::vector<std::string> source_types;  ///< of directory.tensors; none of a synthesized model
   int64_t source_bytes = 0;
   int64_t output_bytes = 0;
+  std::vector<Requantized> requantized;
 };
 
 /// The plan alone: reads headers, writes nothing. Throws Error.

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "convert/gguf.h"
+#include "convert/gguf_blocks.h"
 #include "convert/safetensors.h"
 #include "convert/source_layout.h"
 #include "convert/torch_archive.h"
@@ -50,14 +52,6 @@ std::string place_text(const TensorPlace& place) {
   return place.name + part + (place.transposed ? ".T" : "");
 }
 
-std::string known_types() {
-  std::string text;
-  for (const std::string_view name : source_type_names()) {
-    text += (text.empty() ? "" : ", ") + std::string(name);
-  }
-  return text;
-}
-
 SourceTensor check_tensor(const StoredTensor& found, const TensorEntry& planned,
                           const TensorPlace& place) {
   const std::string& path = found.file->path();
@@ -68,7 +62,7 @@ SourceTensor check_tensor(const StoredTensor& found, const TensorEntry& planned,
   const std::optional<SourceType> type = parse_source_type(found.type);
   if (!type) {
     fail(ErrorCode::kFormat, "{}: tensor {} is of type {}, expected one of {}", path, place.name,
-         printable(found.type), known_types());
+         printable(found.type), fmt::join(source_type_names(), ", "));
   }
   const int block_cols = traits(*type).block_cols;
   if (planned.cols % block_cols != 0 || (place.transposed && block_cols > 1)) {
@@ -82,6 +76,10 @@ SourceTensor check_tensor(const StoredTensor& found, const TensorEntry& planned,
                          .rows = planned.rows,
                          .cols = planned.cols,
                          .transposed = place.transposed};
+  if (found.bytes != place.parts * tensor.bytes()) {
+    fail(ErrorCode::kFormat, "{}: tensor {} has {} bytes, its type and shape take {}", path,
+         place.name, found.bytes, place.parts * tensor.bytes());
+  }
   tensor.offset += place.part * tensor.bytes();
   return tensor;
 }
@@ -132,18 +130,20 @@ void add_stored(StoredTensors& stored, const std::string& name, StoredTensor ten
 void add_safetensors(StoredTensors& stored, const std::string& path) {
   const auto file = std::make_shared<const MappedFile>(path);
   for (auto& [name, tensor] : parse_safetensors_header(file->bytes(), file->size(), path)) {
-    add_stored(stored, name, {file, tensor.dtype, tensor.shape, tensor.offset});
+    add_stored(stored, name, {file, tensor.dtype, tensor.shape, tensor.offset, tensor.bytes});
   }
 }
 
 void add_torch_archive(StoredTensors& stored, const std::string& path) {
   const auto file = std::make_shared<const MappedFile>(path);
   for (auto& [name, tensor] : parse_torch_archive(file->bytes(), path)) {
-    add_stored(stored, name, {file, tensor.type, tensor.shape, tensor.offset});
+    add_stored(stored, name, {file, tensor.type, tensor.shape, tensor.offset, tensor.bytes});
   }
 }
 
-void resolve_tensors(ModelSource& source, const StoredTensors& stored, const PlaceMapping& place) {
+UsedNames resolve_tensors(ModelSource& source, const StoredTensors& stored,
+                          const PlaceMapping& place) {
+  UsedNames used;
   for (const TensorEntry& planned : tensor_plan(source.config)) {
     const TensorPlace wanted = place(planned.name);
     const auto found = stored.find(wanted.name);
@@ -152,7 +152,9 @@ void resolve_tensors(ModelSource& source, const StoredTensors& stored, const Pla
            wanted.name);
     }
     source.tensors.push_back(check_tensor(found->second, planned, wanted));
+    used.insert(wanted.name);
   }
+  return used;
 }
 
 void mark_interleaved(ModelSource& source) {
@@ -183,11 +185,12 @@ ModelSource open_source(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
   if (status.type() == fs::file_type::not_found)
-    fail(ErrorCode::kIo, "cannot open {}: no such folder", path);
+    fail(ErrorCode::kIo, "cannot open {}: no such file or folder", path);
   if (!fs::is_directory(status)) {
+    if (is_gguf(MappedFile(path).bytes())) return open_gguf(folder);
     fail(ErrorCode::kUnsupported,
-         "{} is no folder; give the folder with config.json and *.safetensors, or with "
-         "params.json and consolidated*.safetensors, *.pt or *.pth",
+         "{} is no folder and no GGUF file; give a GGUF file, the folder with config.json and "
+         "*.safetensors, or the one with params.json and consolidated*.safetensors, *.pt or *.pth",
          path);
   }
   if (is_hf_folder(folder)) return open_hf(folder);
@@ -208,6 +211,7 @@ int64_t source_row(const SourceTensor& tensor, int64_t row) {
 
 void read_row(const SourceTensor& tensor, int64_t row, std::span<float> dst) {
   const std::byte* src = row_start(tensor, row);
+  if (traits(tensor.type).block_cols > 1) return dequantize_blocks(tensor.type, src, dst);
   const int64_t bytes = traits(tensor.type).block_bytes;
   const int64_t stride = tensor.transposed ? tensor.rows * bytes : bytes;
   if (tensor.type == SourceType::kBF16 && !tensor.transposed) {  // most of all: as vector code
@@ -219,8 +223,12 @@ void read_row(const SourceTensor& tensor, int64_t row, std::span<float> dst) {
   }
 }
 
-void copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst) {
-  std::memcpy(dst, row_start(tensor, row), static_cast<size_t>(tensor.row_bytes()));
+bool copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst) {
+  const std::byte* src = row_start(tensor, row);
+  const int64_t blocks = tensor.cols / traits(tensor.type).block_cols;
+  if (!has_finite_scales(tensor.type, src, blocks)) return false;
+  copy_blocks(tensor.type, src, blocks, dst);
+  return true;
 }
 
 void request_rows(const SourceTensor& tensor, int64_t first, int64_t last) {

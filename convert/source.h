@@ -41,8 +41,8 @@ struct ModelSource {
   std::vector<SourceTensor> tensors;  ///< in the order of tensor_plan(config), all checked
 };
 
-/// Opens a folder of HF safetensors or of Mistral's own files (safetensors or PyTorch archives).
-/// Throws Error, naming file, tensor, what was expected and what was found.
+/// Opens a folder of HF safetensors or of Mistral's own files (safetensors or PyTorch archives), or
+/// a GGUF file. Throws Error, naming file, tensor, what was expected and what was found.
 ModelSource open_source(const std::string& path);
 
 /// Where row `row` of the model file's order is in the checkpoint.
@@ -55,9 +55,10 @@ void read_row(const SourceTensor& tensor, int64_t row, std::span<float> dst);
 /// one by one. dst [count, cols].
 void read_rows(const SourceTensor& tensor, int64_t first, int64_t count, std::span<float> dst);
 
-/// The blocks of row `row` (in the model file's order) as they are; not of a transposed tensor. dst
-/// holds row_bytes().
-void copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst);
+/// Row `row` (in the model file's order) in blocks of the type's same_blocks; not of a transposed
+/// tensor. dst holds that format's row_bytes(). False, with nothing done, when a scale is no finite
+/// number.
+bool copy_row(const SourceTensor& tensor, int64_t row, std::byte* dst);
 
 /// Has the kernel read rows [first, last) in the model file's order, without waiting for them.
 void request_rows(const SourceTensor& tensor, int64_t first, int64_t last);

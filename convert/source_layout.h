@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 
 #include "convert/source.h"
@@ -17,6 +18,8 @@ bool is_hf_folder(const std::filesystem::path& folder);
 bool is_mistral_folder(const std::filesystem::path& folder);
 ModelSource open_hf(const std::filesystem::path& folder);
 ModelSource open_mistral(const std::filesystem::path& folder);
+/// The first file when there are several.
+ModelSource open_gguf(const std::filesystem::path& path);
 
 /// Whether there is such a file; one that cannot be looked at counts, so that opening it says why.
 bool is_present(const std::filesystem::path& path);
@@ -34,6 +37,7 @@ struct StoredTensor {
   std::string type;  ///< as the file names it: "BF16", "Q4_K"
   std::vector<int64_t> shape;
   int64_t offset = 0;  ///< of its bytes in the file
+  int64_t bytes = 0;
 };
 using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
 
@@ -55,9 +59,12 @@ struct TensorPlace {
 };
 /// Place in the checkpoint of a tensor of the model file ("layers.3.wq").
 using PlaceMapping = std::function<TensorPlace(const std::string&)>;
-/// Finds every tensor of the config's plan, checks type and shape, and fills source.tensors. Throws
-/// Error(kFormat).
-void resolve_tensors(ModelSource& source, const StoredTensors& stored, const PlaceMapping& place);
+/// Names in the checkpoint.
+using UsedNames = std::set<std::string, std::less<>>;
+/// Finds every tensor of the config's plan, checks type and shape, and fills source.tensors.
+/// Returns the names of those that are used. Throws Error(kFormat).
+UsedNames resolve_tensors(ModelSource& source, const StoredTensors& stored,
+                          const PlaceMapping& place);
 
 /// Marks wq and wk as stored in interleaved pairs.
 void mark_interleaved(ModelSource& source);

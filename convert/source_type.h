@@ -33,8 +33,8 @@ struct SourceTypeTraits {
   std::string_view name;  ///< as files name it
   int block_cols;         ///< values of a block
   int block_bytes;
-  /// The format with exactly these values: blocks are copied, nothing is computed. Floats are
-  /// checked on their way and have none.
+  /// The format with exactly these values: its blocks are made by copying integers and scales,
+  /// nothing is rounded (copy_row). Floats are checked on their way and have none.
   std::optional<Format> same_blocks;
   Format kept_as;  ///< the format that loses least when a source is kept as it is
 };

@@ -151,7 +151,7 @@ TEST(ConvertCommand, WrongCommandLines) {
            {"convert"},
            {"convert", mixtral()},
            {"convert", "--to", out},
-           {"convert", mixtral(), "--to", out, "--type", "q5_k"},
+           {"convert", mixtral(), "--to", out, "--type", "q7_k"},
            {"convert", mixtral(), "--to", out, "-t", "0"},
            {"convert", mixtral(), "--to", out, "--json"},
            {"convert", mixtral(), "--to", out, "--type", "q8_0", "--recipe", "balanced"},

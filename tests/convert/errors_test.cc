@@ -140,10 +140,12 @@ TEST_F(HfErrors, UnreadableFile) {
 
 TEST(SourceErrors, NoCheckpointThere) {
   const TempDir folder;
-  EXPECT_THAT(convert_error(folder.path() / "none"), HasSubstr("no such folder"));
+  EXPECT_THAT(convert_error(folder.path() / "none"), HasSubstr("no such file or folder"));
   EXPECT_THAT(convert_error(folder.path()), HasSubstr("no checkpoint"));
   write_file(folder.file("model.gguf"), "GGUF");
-  EXPECT_THAT(convert_error(folder.path() / "model.gguf"), HasSubstr("no folder"));
+  EXPECT_THAT(convert_error(folder.path() / "model.gguf"), HasSubstr("cut short"));
+  write_file(folder.file("model.bin"), "model");
+  EXPECT_THAT(convert_error(folder.path() / "model.bin"), HasSubstr("no folder and no GGUF file"));
 }
 
 TEST(SourceErrors, MistralParams) {

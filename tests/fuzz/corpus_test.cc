@@ -22,6 +22,8 @@ int replay(const char* name, const Target& target) {
   return files;
 }
 
+TEST(FuzzCorpus, GgufHeader) { EXPECT_GE(replay("gguf_header", fuzz_gguf_header), 4); }
+
 TEST(FuzzCorpus, ModelDirectory) { EXPECT_GE(replay("model_directory", fuzz_model_directory), 2); }
 
 TEST(FuzzCorpus, SafetensorsHeader) {

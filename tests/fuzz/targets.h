@@ -1,12 +1,18 @@
 // What the fuzzers feed, and what must hold for anything that is accepted.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "convert/gguf.h"
+#include "convert/gguf_metadata.h"
+#include "convert/gguf_tokenizer.h"
 #include "convert/safetensors.h"
 #include "convert/torch_archive.h"
 #include "io/model_layout.h"
@@ -92,6 +98,58 @@ inline void fuzz_torch_archive(std::span<const uint8_t> input) {
     }
   } catch (const Error& error) {
     expect(std::strchr(error.what(), '\n') == nullptr, "a message of many lines");
+  }
+}
+
+inline void check_gguf_tensors(const GgufHeader& header, int64_t file_size) {
+  std::vector<std::pair<int64_t, int64_t>> extents;
+  for (const auto& [name, tensor] : header.tensors) {
+    expect(tensor.offset > 0 && tensor.bytes > 0, "an extent of nothing");
+    expect(tensor.bytes <= file_size - tensor.offset, "an extent past the file");
+    extents.emplace_back(tensor.offset, tensor.bytes);
+  }
+  std::sort(extents.begin(), extents.end());
+  for (size_t i = 1; i < extents.size(); ++i) {
+    expect(extents[i - 1].first + extents[i - 1].second <= extents[i].first, "extents overlap");
+  }
+}
+
+/// Reads every entry in every way; those of other types throw.
+inline void read_gguf_metadata(const GgufHeader& header) {
+  const GgufMetadata metadata(header);
+  const auto attempt = [](const auto& read) {
+    try {
+      read();
+    } catch (const Error&) {
+    }
+  };
+  for (const auto& entry : header.metadata) {
+    const std::string& key = entry.first;
+    const size_t count = entry.second.count;
+    attempt([&] { metadata.integer(key); });
+    attempt([&] { metadata.number(key); });
+    attempt([&] { metadata.boolean(key); });
+    attempt([&] { metadata.text(key); });
+    attempt([&] { expect(metadata.integers(key).size() == count, "integers are lost"); });
+    attempt([&] { expect(metadata.numbers(key).size() == count, "numbers are lost"); });
+    attempt([&] { expect(metadata.texts(key).size() == count, "texts are lost"); });
+  }
+  std::vector<std::string> notes;
+  attempt([&] { read_gguf_tokenizer(metadata, notes); });
+}
+
+/// Eight bytes of file size (0: the input's own), then the file's start.
+inline void fuzz_gguf_header(std::span<const uint8_t> input) {
+  if (input.size() < 8) return;
+  int64_t file_size = 0;
+  std::memcpy(&file_size, input.data(), 8);
+  const std::span<const uint8_t> file = input.subspan(8);
+  if (file_size < static_cast<int64_t>(file.size())) file_size = static_cast<int64_t>(file.size());
+  try {
+    const GgufHeader header = parse_gguf_header(std::as_bytes(file), file_size, "fuzz.gguf");
+    check_gguf_tensors(header, file_size);
+    read_gguf_metadata(header);
+  } catch (const Error&) {
   }
 }
 
