@@ -20,6 +20,7 @@ void print_error(std::string message) {
 
 void add_commands(CLI::App& app, std::function<int()>& action) {
   add_convert_command(app, action);
+  add_export_command(app, action);
   add_run_command(app, action);
   add_tokenize_command(app, action);
   add_eval_command(app, action);

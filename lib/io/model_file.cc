@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -53,6 +54,15 @@ TensorView ModelFile::view(const TensorEntry& entry) const {
           .cols = entry.cols,
           .data = file_.bytes().data() + entry.offset,
           .bytes = entry.bytes};
+}
+
+bool ModelFile::is_intact(const TensorEntry& entry) const {
+  int64_t read = 0;
+  return checksum_in_steps(view(entry), [&](int64_t bytes) {
+           release(entry, read, read + bytes);
+           read += bytes;
+           return true;
+         }) == entry.checksum;
 }
 
 std::vector<std::string> ModelFile::verify(int threads, const Progress& progress) const {

@@ -56,11 +56,17 @@ class ModelFile {
   TensorView tensor(std::string_view name, int64_t rows, int64_t cols) const;
   TensorView view(const TensorEntry& entry) const;
 
+  /// Recomputes a tensor's checksum.
+  bool is_intact(const TensorEntry& entry) const;
   /// Called now and then with (bytes read, bytes in all), on the calling thread; false: stop.
   using Progress = std::function<bool(int64_t, int64_t)>;
   /// Recomputes every tensor's checksum; returns the names of those that differ. Throws
   /// Error(kInvalidArgument) when it was stopped.
   std::vector<std::string> verify(int threads, const Progress& progress = {}) const;
+  /// Tells the kernel that bytes [first, last) of a tensor have been read and their pages may go.
+  void release(const TensorEntry& entry, int64_t first, int64_t last) const {
+    file_.release(entry.offset + first, last - first);
+  }
 
  private:
   MappedFile file_;

@@ -40,7 +40,9 @@ const std::array kLayers = {
     Layer{"lib/api/",
           {"api/", "model/", "text/", "io/", "core/", "quant/", "backend/backend.h",
            "backend/profiled_backend.h", "octavo/"}},
-    Layer{"convert/", {"convert/", "quant/", "core/", "io/", "model/config.h", "octavo/error.hpp"}},
+    Layer{"convert/",
+          {"convert/", "quant/", "core/", "io/", "text/vocabulary.h", "model/config.h",
+           "octavo/error.hpp"}},
     Layer{"examples/", {"octavo/"}},
 };
 
