@@ -86,7 +86,7 @@ TEST_F(ExportFailure, ProgressEndsWithAll) {
 
 TEST_F(ExportFailure, DamagedTensor) {
   std::string bytes = small.bytes();
-  const TensorEntry& entry = parse(bytes).tensors.back();
+  const TensorEntry entry = parse(bytes).tensors.back();
   char& byte = bytes[static_cast<size_t>(entry.offset + entry.bytes - 1)];
   byte = static_cast<char>(byte ^ 1);
   write_file(folder.file("damaged.8vo"), bytes);
