@@ -222,6 +222,15 @@ TEST(SplitGgufFiles, GiveTheSameModel) {
                     convert_folder(split.write(folder), Format::kF32));
 }
 
+TEST(SplitGgufFiles, FirstPartMayHoldMetadataAlone) {
+  const TempDir folder;
+  SplitGguf split(gguf_of_checkpoint(mixtral(), GgufExperts::kMerged), 3);
+  auto &first = split.part(0).tensors, &second = split.part(1).tensors;
+  second.insert(second.end(), first.begin(), first.end());
+  first.clear();
+  EXPECT_EQ(convert_error(split.write(folder)), "");
+}
+
 TEST(SplitGgufFiles, MissingPartIsNamed) {
   const TempDir folder;
   const fs::path first =
