@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "convert/gguf_reader.h"
 #include "convert/source_type.h"
 #include "core/error.h"
 #include "io/printable.h"
@@ -53,60 +54,7 @@ size_t value_bytes(GgufType type) {
   return 0;
 }
 
-// What is left of the header. Every count is compared with the bytes that are left before anything
-// is done with it.
-class Reader {
- public:
-  Reader(std::span<const std::byte> bytes, const std::string& name) : bytes_(bytes), name_(name) {}
-
-  size_t position() const { return position_; }
-  size_t left() const { return bytes_.size() - position_; }
-
-  std::span<const std::byte> take(uint64_t count, std::string_view what) {
-    if (count > left()) {
-      fail(ErrorCode::kFormat, "{}: {} reaches past the end: the file is cut short or damaged",
-           name_, what);
-    }
-    const auto taken = bytes_.subspan(position_, static_cast<size_t>(count));
-    position_ += taken.size();
-    return taken;
-  }
-
-  template <class T>
-  T number(std::string_view what) {
-    T value;
-    std::memcpy(&value, take(sizeof value, what).data(), sizeof value);
-    return value;
-  }
-
-  std::string_view text(size_t longest, std::string_view what) {
-    const auto length = number<uint64_t>(what);
-    if (length > longest) {
-      fail(ErrorCode::kFormat, "{}: {} of {} bytes is too long", name_, what, length);
-    }
-    const auto taken = take(length, what);
-    return {reinterpret_cast<const char*>(taken.data()), taken.size()};
-  }
-
-  // The number of things that take at least `smallest` bytes each.
-  uint64_t count(size_t smallest, size_t most, std::string_view what) {
-    const auto value = number<uint64_t>(what);
-    if (value > most) fail(ErrorCode::kFormat, "{}: {} {} are too many", name_, value, what);
-    // What is before them is still to come, so this is no exact bound.
-    if (value > left() / smallest) {
-      fail(ErrorCode::kFormat, "{}: {} {} in {} bytes: the file is cut short or damaged", name_,
-           value, what, left());
-    }
-    return value;
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-  const std::string& name_;
-  size_t position_ = 0;
-};
-
-GgufType value_type(Reader& reader, const std::string& where, const std::string& name) {
+GgufType value_type(GgufReader& reader, const std::string& where, const std::string& name) {
   const auto number = reader.number<uint32_t>(where);
   if (number > static_cast<uint32_t>(GgufType::kF64)) {
     fail(ErrorCode::kFormat, "{}: {} is of the unknown type {}", name, where, number);
@@ -114,7 +62,7 @@ GgufType value_type(Reader& reader, const std::string& where, const std::string&
   return static_cast<GgufType>(number);
 }
 
-GgufValue parse_value(Reader& reader, const std::string& where, const std::string& name) {
+GgufValue parse_value(GgufReader& reader, const std::string& where, const std::string& name) {
   GgufValue value;
   value.type = value_type(reader, where, name);
   if (value.type == GgufType::kArray) {
@@ -133,13 +81,14 @@ GgufValue parse_value(Reader& reader, const std::string& where, const std::strin
     value.bytes = reader.take(value.count * size, where);
     return value;
   }
-  Reader ahead = reader;
+  GgufReader ahead = reader;
   for (uint64_t i = 0; i < value.count; ++i) ahead.text(ahead.left(), where);
   value.bytes = reader.take(ahead.position() - reader.position(), where);
   return value;
 }
 
-void parse_metadata(Reader& reader, uint64_t count, GgufHeader& header, const std::string& name) {
+void parse_metadata(GgufReader& reader, uint64_t count, GgufHeader& header,
+                    const std::string& name) {
   for (uint64_t i = 0; i < count; ++i) {
     const std::string key(reader.text(kLongestKey, "the name of a metadata entry"));
     const std::string where = "metadata entry " + printable(key);
@@ -193,7 +142,7 @@ int64_t tensor_bytes(const GgufTensor& tensor, const std::string& where, const s
 }
 
 // The offset is still relative to the data.
-GgufTensor parse_tensor(Reader& reader, const std::string& where, const std::string& name) {
+GgufTensor parse_tensor(GgufReader& reader, const std::string& where, const std::string& name) {
   GgufTensor tensor;
   const auto dimensions = reader.number<uint32_t>(where);
   if (dimensions < 1 || dimensions > kMostDimensions) {
@@ -216,7 +165,8 @@ GgufTensor parse_tensor(Reader& reader, const std::string& where, const std::str
   return tensor;
 }
 
-void parse_tensors(Reader& reader, uint64_t count, GgufHeader& header, const std::string& name) {
+void parse_tensors(GgufReader& reader, uint64_t count, GgufHeader& header,
+                   const std::string& name) {
   for (uint64_t i = 0; i < count; ++i) {
     const std::string tensor(reader.text(kLongestTensorName, "the name of a tensor"));
     const std::string where = "tensor " + printable(tensor);
@@ -275,7 +225,7 @@ bool is_gguf(std::span<const std::byte> bytes) {
 GgufHeader parse_gguf_header(std::span<const std::byte> bytes, int64_t file_size,
                              const std::string& name) {
   if (!is_gguf(bytes)) fail(ErrorCode::kFormat, "{}: not a GGUF file", name);
-  Reader reader(bytes, name);
+  GgufReader reader(bytes, name);
   reader.take(kMagic.size(), "the magic");
   check_version(reader.number<uint32_t>("the version"), name);
   const uint64_t tensors = reader.count(kSmallestTensor, kMostTensors, "tensors");
