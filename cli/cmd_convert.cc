@@ -20,7 +20,7 @@ namespace {
 using nlohmann::json;
 
 struct ConvertArguments {
-  std::string source, output;
+  std::string source, output, calibration;
   TypeArguments types;
   bool dry_run = false, as_json = false, resume = false;
   int threads = 0;
@@ -86,6 +86,7 @@ int run(const ConvertArguments& arguments) {
   options.format = arguments.types.format();
   options.recipe = arguments.types.recipe;
   options.type_for = arguments.types.rules();
+  options.calibration = arguments.calibration;
   options.threads = arguments.threads;
   options.resume = arguments.resume;
   if (arguments.dry_run) return show_plan(options, arguments.as_json);
@@ -115,6 +116,10 @@ void add_convert_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("OUT.8vo")
       ->required();
   add_type_options(*command, arguments->types);
+  command
+      ->add_option("--calibration", arguments->calibration,
+                   "Weight the scale search with what octavo calibrate measured")
+      ->type_name("FILE.8cal");
   CLI::Option* dry_run =
       command->add_flag("--dry-run", arguments->dry_run,
                         "Check the source and the disk, say what would be written, write nothing");

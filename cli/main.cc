@@ -26,6 +26,7 @@ void add_commands(CLI::App& app, std::function<int()>& action) {
   add_eval_command(app, action);
   add_perplexity_command(app, action);
   add_compare_command(app, action);
+  add_calibrate_command(app, action);
   add_inspect_command(app, action);
   add_synth_command(app, action);
   add_bench_command(app, action);

@@ -7,6 +7,8 @@
 #include <limits>
 #include <set>
 
+#include "convert/calibration.h"
+#include "convert/importance.h"
 #include "convert/panel_stream.h"
 #include "convert/plan.h"
 #include "convert/read_ahead.h"
@@ -32,9 +34,14 @@ bool all_finite(std::span<const float> values) {
 // Source rows -> f32 -> quantized rows -> panel.
 class QuantizingMaker : public PanelMaker {
  public:
-  QuantizingMaker(const ModelSource& source, const ConvertOptions& options, int64_t source_bytes,
+  QuantizingMaker(const ModelSource& source, const ConvertOptions& options,
+                  const std::optional<Calibration>& calibration, int64_t source_bytes,
                   size_t first_tensor)
-      : source_(source), options_(options), source_bytes_(source_bytes), ahead_(source) {
+      : source_(source),
+        options_(options),
+        calibration_(calibration),
+        source_bytes_(source_bytes),
+        ahead_(source) {
     ahead_.start_at(first_tensor);
     ahead_.used(0);
   }
@@ -43,6 +50,7 @@ class QuantizingMaker : public PanelMaker {
     entry_ = &entry;
     tensor_ = &source_.tensors[index];
     row_bytes_ = row_bytes(entry.format, entry.cols);
+    importance_ = importance_of(calibration_ ? calibration_->find(entry.name) : nullptr);
     copies_ = traits(tensor_->type).same_blocks == entry.format;
     requantized_.begin(tensor_->type, entry.format, entry.cols, threads);
     scratch_.resize(static_cast<size_t>(threads));
@@ -69,7 +77,7 @@ class QuantizingMaker : public PanelMaker {
       if (!at_once) read_row(*tensor_, first + r, values);
       if (!all_finite(values)) return report(first + r, values);
       std::byte* row = entry_->order == Order::kPlain ? dst : scratch.rows.data() + r * row_bytes_;
-      quantize_row(entry_->format, values, row);
+      quantize_row(entry_->format, values, row, importance_);
       requantized_.add(thread, values, row);
     }
     if (entry_->order == Order::kPlain) return;
@@ -113,12 +121,14 @@ class QuantizingMaker : public PanelMaker {
 
   const ModelSource& source_;
   const ConvertOptions& options_;
+  const std::optional<Calibration>& calibration_;
   const int64_t source_bytes_;
   ReadAhead ahead_;
   const TensorEntry* entry_ = nullptr;
   const SourceTensor* tensor_ = nullptr;
   int64_t row_bytes_ = 0, done_bytes_ = 0;
-  bool copies_ = false;  // the source's blocks as they are
+  bool copies_ = false;            // the source's blocks as they are
+  std::vector<float> importance_;  // [cols] of the tensor; empty: none
   RequantizedSums requantized_;
   std::vector<Scratch> scratch_;
   std::atomic<int64_t> bad_ = kNone;
@@ -136,7 +146,16 @@ std::string recipe_wanted(const ConvertOptions& options, bool keeps) {
   return keeps ? "" : "q4_k";
 }
 
-ConvertSummary plan(const ModelSource& source, const ConvertOptions& options) {
+std::optional<Calibration> load_calibration(const ModelSource& source,
+                                            const ConvertOptions& options) {
+  if (options.calibration.empty()) return {};
+  Calibration calibration = Calibration::load(options.calibration);
+  calibration.check_fits(source.config, options.calibration, source.path);
+  return calibration;
+}
+
+ConvertSummary plan(const ModelSource& source, const ConvertOptions& options,
+                    const std::optional<Calibration>& calibration) {
   const bool keeps = is_quantized(source);
   const Recipe recipe = make_recipe(recipe_wanted(options, keeps), options.type_for, source.config);
   ModelDirectory directory =
@@ -150,6 +169,11 @@ ConvertSummary plan(const ModelSource& source, const ConvertOptions& options) {
   if (source.tokenizer.empty()) {
     directory.notes.push_back("the source has no tokenizer.model: this model takes ids, no text");
   }
+  if (calibration) {
+    directory.notes.push_back(
+        fmt::format("scales searched for the inputs of {} tokens of text {:016x}",
+                    calibration->tokens(), calibration->text_hash()));
+  }
   int64_t source_bytes = 0;
   for (const SourceTensor& tensor : source.tensors) source_bytes += tensor.bytes();
   ConvertSummary summary = summarize(std::move(directory), source_bytes);
@@ -161,11 +185,12 @@ ConvertSummary plan(const ModelSource& source, const ConvertOptions& options) {
 }
 
 // Every file that values come from, as it is now, and what else decides the bytes.
-std::string fingerprint(const ModelSource& source) {
+std::string fingerprint(const ModelSource& source, const std::optional<Calibration>& calibration) {
   namespace fs = std::filesystem;
   std::set<std::string> paths;
   for (const SourceTensor& tensor : source.tensors) paths.insert(tensor.file->path());
   std::string text = OCTAVO_VERSION;
+  if (calibration) text += fmt::format("\ncalibration {:016x}", calibration->checksum());
   for (const std::string& path : paths) {
     std::error_code error;
     text += fmt::format("\n{} {} {}", fs::weakly_canonical(path, error).string(),
@@ -176,11 +201,11 @@ std::string fingerprint(const ModelSource& source) {
 }
 
 WriteOptions write_options(const ModelSource& source, const ConvertOptions& options,
-                           int64_t source_bytes) {
+                           const std::optional<Calibration>& calibration, int64_t source_bytes) {
   WriteOptions result;
   result.resumable = true;
   result.resume = options.resume;
-  result.source = fingerprint(source);
+  result.source = fingerprint(source, calibration);
   result.threads = options.threads;
   result.checked = [&source, &options, source_bytes](size_t tensors) {
     int64_t bytes = 0;
@@ -193,15 +218,17 @@ WriteOptions write_options(const ModelSource& source, const ConvertOptions& opti
 }  // namespace
 
 ConvertSummary plan_conversion(const ConvertOptions& options) {
-  return plan(open_source(options.source), options);
+  const ModelSource source = open_source(options.source);
+  return plan(source, options, load_calibration(source, options));
 }
 
 ConvertSummary convert(const ConvertOptions& options) {
   const ModelSource source = open_source(options.source);
-  ConvertSummary summary = plan(source, options);
+  const std::optional<Calibration> calibration = load_calibration(source, options);
+  ConvertSummary summary = plan(source, options, calibration);
   ModelWriter writer(options.output, std::move(summary.directory),
-                     write_options(source, options, summary.source_bytes));
-  QuantizingMaker maker(source, options, summary.source_bytes, writer.next_tensor());
+                     write_options(source, options, calibration, summary.source_bytes));
+  QuantizingMaker maker(source, options, calibration, summary.source_bytes, writer.next_tensor());
   if (!stream_panels(writer, maker, options.threads)) {
     const bool is_kept = writer.keep();
     fail(ErrorCode::kInvalidArgument, "the conversion was stopped, {} is not written; {}",

@@ -24,6 +24,7 @@ struct ConvertOptions {
   std::optional<Format> format;
   std::string recipe;              ///< a ready recipe or a file, in place of `format`
   std::vector<TypeRule> type_for;  ///< single tensors, after `format` or `recipe`
+  std::string calibration;         ///< a .8cal file that weights the scale search; empty: none
   bool resume = false;             ///< go on with what an interrupted run left, if anything
   int threads = 0;                 ///< 0: as many as the processors
   /// Called now and then with (bytes of source read, bytes in all); returning false cancels.

@@ -64,14 +64,16 @@ ReferenceTrace ReferenceModel::forward(std::span<const int32_t> ids, const Choic
     x.row(static_cast<Eigen::Index>(i)) = embedding_.row(ids[i]);
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
-    trace.attention.push_back(
-        attend(layer, reference_rmsnorm(x, layer.attention_norm, config_.norm_eps)));
+    trace.attention_in.push_back(reference_rmsnorm(x, layer.attention_norm, config_.norm_eps));
+    trace.attended.push_back(attend(layer, trace.attention_in.back()));
+    trace.attention.push_back(trace.attended.back() * layer.wo.transpose());
     x += trace.attention.back();
-    x += feed_forward(layer, reference_rmsnorm(x, layer.ffn_norm, config_.norm_eps), l, choices,
-                      trace);
+    trace.ffn_in.push_back(reference_rmsnorm(x, layer.ffn_norm, config_.norm_eps));
+    x += feed_forward(layer, trace.ffn_in.back(), l, choices, trace);
     trace.block.push_back(x);
   }
-  trace.logits = reference_rmsnorm(x, norm_, config_.norm_eps) * output_.transpose();
+  trace.output_in = reference_rmsnorm(x, norm_, config_.norm_eps);
+  trace.logits = trace.output_in * output_.transpose();
   return trace;
 }
 
@@ -82,7 +84,7 @@ Matrix ReferenceModel::attend(const Layer& layer, const Matrix& x) const {
   reference_rope(q, config_.head_dim, config_.rope_theta, 0);
   reference_rope(k, config_.head_dim, config_.rope_theta, 0);
   const ReferenceAttention shape{config_.heads, config_.kv_heads, config_.head_dim, config_.window};
-  return reference_attention(q, k, v, shape, 0) * layer.wo.transpose();
+  return reference_attention(q, k, v, shape, 0);
 }
 
 Matrix ReferenceModel::feed_forward(const Layer& layer, const Matrix& x, size_t index,
