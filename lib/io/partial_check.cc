@@ -46,6 +46,8 @@ size_t count_whole_tensors(const std::string& path, const ModelDirectory& direct
       if (thread == 0 && options.checked && !options.checked(done)) stopped = true;
     }
   });
+  // The last tensor may have been another thread's.
+  if (!stopped && options.checked && !options.checked(first_bad)) stopped = true;
   if (stopped) {
     fail(ErrorCode::kInvalidArgument, "stopped; {} is as it was, --resume goes on with it", path);
   }
