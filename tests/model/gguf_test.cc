@@ -62,7 +62,9 @@ TEST_P(PocketMixtralGguf, DivergesAsLlamaCppSays) {
   std::vector<int32_t> ids = Model::open(options.output).tokenize(read_file(text));
   ids.resize(kContext);
   static const Matrix exact = logits_of(Converted(pocket_mixtral(), Format::kF32).path(), ids);
-  const double expected = read_json(folder / "oracle.json").at(GetParam()).at("kl");
+  // Q4_0's figure there is not that of its file, whose output has more bits than Q4_K's.
+  const std::string row = GetParam() == std::string_view("Q4_0") ? "Q4_K" : GetParam();
+  const double expected = read_json(folder / "oracle.json").at(row).at("kl");
   const double found = divergence(exact, logits_of(options.output, ids));
   RecordProperty("divergence", std::to_string(found));
   EXPECT_LT(found, 1.2 * expected);
