@@ -16,7 +16,7 @@ TransformerOptions options_of(const ScoredText& text, int threads) {
   const SessionOptions session = options_for(text, threads);
   TransformerOptions options;
   options.context = session.context;
-  options.batch = session.batch;
+  options.chunk = session.chunk;
   options.threads = threads;
   options.kv_type = KvType::kF32;
   return options;

@@ -49,7 +49,7 @@ class Comparer {
   Comparer(const Model& a, const Model& b, const ScoredText& text, int threads)
       : text_(text),
         classes_(classify_vocabulary(a)),
-        part_(options_for(text, threads).batch),
+        part_(options_for(text, threads).chunk),
         a_(a, options_for(text, threads)),
         b_(b, options_for(text, threads)) {}
 

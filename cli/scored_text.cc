@@ -50,7 +50,7 @@ std::span<const int32_t> ScoredText::chunk(int64_t index) const {
 SessionOptions options_for(const ScoredText& text, int threads) {
   SessionOptions options;
   options.context = text.context();
-  options.batch = std::min(text.context(), kLargestBatch);
+  options.chunk = std::min(text.context(), kLargestBatch);
   options.threads = threads;
   return options;
 }

@@ -22,11 +22,11 @@ KvType kv_type(CacheType type, const std::string& format) {
 
 TransformerOptions transformer_options(const SessionOptions& options, const ModelInfo& info) {
   if (options.context < 0) fail(ErrorCode::kInvalidArgument, "the context must not be negative");
-  if (options.batch < 1) fail(ErrorCode::kInvalidArgument, "the batch must be 1 or more");
+  if (options.chunk < 1) fail(ErrorCode::kInvalidArgument, "the chunk must be 1 or more tokens");
   if (options.threads < 0) fail(ErrorCode::kInvalidArgument, "threads must not be negative");
   TransformerOptions result;
   result.context = options.context;
-  result.batch = options.batch;
+  result.chunk = options.chunk;
   result.threads = options.threads;
   result.kv_type = kv_type(options.cache, info.format);
   return result;
@@ -92,9 +92,9 @@ void Session::evaluate(std::span<const int32_t> ids, int64_t first,
   if (first < 0 || first >= count) {
     fail(ErrorCode::kInvalidArgument, "logits asked for from token {} of {}", first, count);
   }
-  // Whole batches before `first` need no logits; cutting inside a batch would cost more than it
+  // Whole chunks before `first` need no logits; cutting inside a chunk would cost more than it
   // saves.
-  const int64_t skipped = first - first % impl_->transformer.batch();
+  const int64_t skipped = first - first % impl_->transformer.chunk();
   const auto head = ids.first(static_cast<size_t>(skipped));
   if (!head.empty()) impl_->transformer.forward(head, Logits::kNone, {});
   const int64_t vocab = impl_->model.info().vocab;

@@ -11,8 +11,8 @@ namespace {
 constexpr int64_t kLogitRows = 64;
 
 BackendLimits limits_for(const ModelConfig& c, const TransformerOptions& options, int64_t context,
-                         int64_t batch) {
-  return {.rows = batch,
+                         int64_t chunk) {
+  return {.rows = chunk,
           .cols = std::max(c.dim, c.heads * c.head_dim),
           .ffn_dim = c.ffn_dim,
           .heads = c.heads,
@@ -29,21 +29,21 @@ Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const ModelW
     : config_(config),
       weights_(std::move(weights)),
       context_(options.context > 0 ? options.context : config.context),
-      batch_(std::min(std::max<int64_t>(options.batch, 1), context_)) {
+      chunk_(std::min(std::max<int64_t>(options.chunk, 1), context_)) {
   const ModelConfig& c = config_;
   const int64_t q_dim = c.heads * c.head_dim, kv_dim = c.kv_heads * c.head_dim;
-  backend_ = device.backend(limits_for(c, options, context_, batch_));
+  backend_ = device.backend(limits_for(c, options, context_, chunk_));
   cache_ =
       backend_->kv_cache({c.layers, c.kv_heads, c.head_dim, context_, c.window, options.kv_type});
-  x_ = backend_->activation(batch_, c.dim);
-  normed_ = backend_->activation(batch_, c.dim);
-  delta_ = backend_->activation(batch_, c.dim);
-  q_ = backend_->activation(batch_, q_dim);
-  k_ = backend_->activation(batch_, kv_dim);
-  v_ = backend_->activation(batch_, kv_dim);
-  attended_ = backend_->activation(batch_, q_dim);
-  logits_ = backend_->activation(std::min(batch_, kLogitRows), c.vocab);
-  host_logits_.resize(std::min(batch_, kLogitRows) * c.vocab);
+  x_ = backend_->activation(chunk_, c.dim);
+  normed_ = backend_->activation(chunk_, c.dim);
+  delta_ = backend_->activation(chunk_, c.dim);
+  q_ = backend_->activation(chunk_, q_dim);
+  k_ = backend_->activation(chunk_, kv_dim);
+  v_ = backend_->activation(chunk_, kv_dim);
+  attended_ = backend_->activation(chunk_, q_dim);
+  logits_ = backend_->activation(std::min(chunk_, kLogitRows), c.vocab);
+  host_logits_.resize(std::min(chunk_, kLogitRows) * c.vocab);
 }
 
 void Transformer::check(std::span<const int32_t> ids) const {
@@ -64,17 +64,17 @@ void Transformer::check(std::span<const int32_t> ids) const {
 void Transformer::forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink) {
   check(ids);
   const auto count = static_cast<int64_t>(ids.size());
-  for (int64_t first = 0; first < count; first += batch_) {
-    const int64_t rows = std::min(batch_, count - first);
-    forward_batch(ids.subspan(first, rows));
+  for (int64_t first = 0; first < count; first += chunk_) {
+    const int64_t rows = std::min(chunk_, count - first);
+    forward_chunk(ids.subspan(first, rows));
     const bool last = first + rows == count;
     if (want == Logits::kAll) read_logits(first, 0, rows, sink);
     if (want == Logits::kLast && last) read_logits(first, rows - 1, 1, sink);
   }
 }
 
-// norm, attention, add, norm, experts, add: layer by layer over one batch of tokens.
-void Transformer::forward_batch(std::span<const int32_t> ids) {
+// norm, attention, add, norm, experts, add: layer by layer over one chunk of tokens.
+void Transformer::forward_chunk(std::span<const int32_t> ids) {
   const ModelConfig& c = config_;
   const auto rows = static_cast<int64_t>(ids.size());
   const auto eps = static_cast<float>(c.norm_eps);
@@ -106,7 +106,7 @@ void Transformer::forward_batch(std::span<const int32_t> ids) {
   position_ += rows;
 }
 
-void Transformer::read_logits(int64_t batch_first, int64_t first, int64_t rows,
+void Transformer::read_logits(int64_t chunk_first, int64_t first, int64_t rows,
                               const LogitsSink& sink) {
   const Projection out[] = {{weights_->output.get(), logits_.get()}};
   backend_->rmsnorm(*x_, first + rows, *weights_->norm, static_cast<float>(config_.norm_eps),
@@ -116,7 +116,7 @@ void Transformer::read_logits(int64_t batch_first, int64_t first, int64_t rows,
     backend_->matmul(*normed_, first + done, step, out);
     const std::span<float> host(host_logits_.data(), step * config_.vocab);
     backend_->read(*logits_, 0, step, host);
-    sink(batch_first + first + done, step, host);
+    sink(chunk_first + first + done, step, host);
     done += step;
   }
 }

@@ -14,7 +14,7 @@ namespace octavo {
 
 struct TransformerOptions {
   int64_t context = 0;  ///< positions; 0: the model's
-  int64_t batch = 512;  ///< tokens computed at once in prefill
+  int64_t chunk = 512;  ///< tokens computed at once in prefill
   int threads = 0;      ///< 0: as many as the processors
   KvType kv_type = KvType::kF16;
 };
@@ -28,7 +28,7 @@ class Transformer {
   Transformer(const ModelConfig& config, std::shared_ptr<const ModelWeights> weights,
               Device& device, const TransformerOptions& options);
 
-  /// Called for each layer of each batch: (layer, first position, routing). Tests and traces.
+  /// Called for each layer of each chunk: (layer, first position, routing). Tests and traces.
   using RoutingObserver = std::function<void(int64_t, int64_t, const Routing&)>;
   /// Called with logits: (row in ids, rows, values [rows, vocab]).
   using LogitsSink = std::function<void(int64_t, int64_t, std::span<const float>)>;
@@ -36,12 +36,12 @@ class Transformer {
   /// Throws Error(kOutOfRange) when ids do not fit the context and Error(kInvalidArgument) for ids
   /// outside the vocabulary.
   void check(std::span<const int32_t> ids) const;
-  /// Feeds ids at the current position, batch by batch; checks them before anything is computed.
+  /// Feeds ids at the current position, chunk by chunk; checks them before anything is computed.
   void forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink);
 
   int64_t position() const { return position_; }
   int64_t context() const { return context_; }
-  int64_t batch() const { return batch_; }
+  int64_t chunk() const { return chunk_; }
   int64_t kv_bytes() const { return cache_->bytes(); }
   /// Forgets everything from `position` (0..position()) on; with a window only to 0 or to where it
   /// is.
@@ -49,12 +49,12 @@ class Transformer {
   void observe_routing(RoutingObserver observer) { observer_ = std::move(observer); }
 
  private:
-  void forward_batch(std::span<const int32_t> ids);
-  void read_logits(int64_t batch_first, int64_t first, int64_t rows, const LogitsSink& sink);
+  void forward_chunk(std::span<const int32_t> ids);
+  void read_logits(int64_t chunk_first, int64_t first, int64_t rows, const LogitsSink& sink);
 
   const ModelConfig config_;
   std::shared_ptr<const ModelWeights> weights_;
-  int64_t context_, batch_, position_ = 0;
+  int64_t context_, chunk_, position_ = 0;
   std::unique_ptr<Backend> backend_;
   KvCachePtr cache_;
   ActivationPtr x_, normed_, q_, k_, v_, attended_, delta_, logits_;

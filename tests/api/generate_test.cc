@@ -122,7 +122,7 @@ TEST_F(GenerateTest, StopsWhenToldToAndWhenTheContextIsFull) {
 TEST_F(GenerateTest, EvaluateGivesTheLogitsThatFeedGives) {
   const auto ids = model_.tokenize("The quick brown fox jumps over the lazy dog, twice a day.");
   Session fed(model_, {.cache = CacheType::kF32}),
-      evaluated(model_, {.batch = 4, .cache = CacheType::kF32});
+      evaluated(model_, {.chunk = 4, .cache = CacheType::kF32});
   const int64_t first = 7;
   int64_t expected_index = first;
   fed.feed(std::span(ids).first(static_cast<size_t>(first)));
@@ -173,7 +173,7 @@ TEST_F(GenerateTest, RefusedCallsLeaveTheSessionAsItWas) {
 
 TEST_F(GenerateTest, RefusesOptionsThatMakeNoSense) {
   EXPECT_THROW(Session(model_, {.context = -1}), Error);
-  EXPECT_THROW(Session(model_, {.batch = 0}), Error);
+  EXPECT_THROW(Session(model_, {.chunk = 0}), Error);
   EXPECT_THROW(Session(model_, {.threads = -1}), Error);
   EXPECT_THROW(Model::open(file_.path(), {.device = "abacus"}), Error);
   EXPECT_THROW(Model::open("/nowhere.8vo"), Error);

@@ -33,7 +33,7 @@ ModelConfig mixture(int64_t experts, int64_t top_k) {
 class CalibratingBackendTest : public ::testing::TestWithParam<ModelConfig> {
  protected:
   CalibratingBackendTest() {
-    options_.batch = 16;  // three batches, the last one short
+    options_.chunk = 16;  // three batches, the last one short
     options_.kv_type = KvType::kF32;
   }
 

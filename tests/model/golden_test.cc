@@ -18,10 +18,10 @@ namespace {
 
 constexpr double kTolerance = 5e-5;  // max abs, what the project promises of f32
 
-TransformerOptions exact_cache(int64_t batch = 512) {
+TransformerOptions exact_cache(int64_t chunk = 512) {
   TransformerOptions options;
   options.kv_type = KvType::kF32;
-  options.batch = batch;
+  options.chunk = chunk;
   return options;
 }
 
@@ -85,9 +85,9 @@ TEST_P(Golden, LogitsInChunks) {
       Runner runner(file.path(), exact_cache());
       EXPECT_LT(max_difference(runner.logits(c.ids, chunk), expected), kTolerance)
           << c.prefix << " by " << chunk;
-      Runner batched(file.path(), exact_cache(chunk));
-      EXPECT_LT(max_difference(batched.logits(c.ids), expected), kTolerance)
-          << c.prefix << " in batches of " << chunk;
+      Runner chunked(file.path(), exact_cache(chunk));
+      EXPECT_LT(max_difference(chunked.logits(c.ids), expected), kTolerance)
+          << c.prefix << " in chunks of " << chunk;
     }
   }
 }

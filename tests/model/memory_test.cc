@@ -64,7 +64,7 @@ TEST(Memory, WeightsAreNotCopied) {
   const int64_t before = private_bytes();
   ASSERT_GT(before, 0) << "no RssAnon in /proc/self/status";
   TransformerOptions options;
-  options.batch = 64;
+  options.chunk = 64;
   Runner runner(synth.output, options);
   const std::vector<int32_t> ids = Random(1).ids(70, synth.config.vocab);
   runner.transformer().forward(ids, Logits::kLast, [](int64_t, int64_t, std::span<const float>) {});

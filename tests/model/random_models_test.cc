@@ -184,9 +184,9 @@ TEST(RandomModels, LongPrefillEqualsShortBatches) {
     const std::vector<int32_t> ids = Random(3).ids(1300, config.vocab);
     TransformerOptions options;
     options.kv_type = KvType::kF32;
-    options.batch = 1400;
+    options.chunk = 1400;
     Runner whole(file.path(), options);
-    options.batch = 90;
+    options.chunk = 90;
     Runner parts(file.path(), options);
     EXPECT_LT(relative_rms(whole.logits(ids), parts.logits(ids)), tolerance(format, config.layers))
         << format_name(format);

@@ -13,6 +13,7 @@ enum class ErrorCode {
   kFormat,           ///< a file that is damaged, cut short, or not what it says
   kUnsupported,      ///< a valid file or request that this build does not know
   kOutOfRange,       ///< more tokens than the context holds
+  kCancelled,        ///< ended because the caller asked for it
 };
 
 /// Thrown at load and configuration. what() is one line that a user can act on.
