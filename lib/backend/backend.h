@@ -4,6 +4,7 @@
 // are fixed when a Backend is made; after that no op allocates or fails.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,6 +39,11 @@ using ActivationPtr = std::unique_ptr<Activation>;
 /// How keys and values are kept.
 enum class KvType : uint8_t { kF32, kF16, kBF16 };
 
+/// Bytes of one head's key or value, as KvCache::read gives it.
+inline int64_t kv_head_bytes(KvType type, int64_t head_dim) {
+  return head_dim * (type == KvType::kF32 ? 4 : 2);
+}
+
 struct KvShape {
   int64_t layers = 0, kv_heads = 0, head_dim = 0;
   int64_t context = 0;  ///< positions that may be written
@@ -45,13 +51,29 @@ struct KvShape {
   KvType type = KvType::kF16;
 };
 
+/// Bytes of one position in one layer: keys and values of all heads.
+inline int64_t kv_entry_bytes(const KvShape& shape) {
+  return 2 * shape.kv_heads * kv_head_bytes(shape.type, shape.head_dim);
+}
+
 /// Keys and values of one sequence, all layers. Memory is taken as positions are written.
 class KvCache {
  public:
   virtual ~KvCache() = default;
   virtual const KvShape& shape() const = 0;
-  /// Bytes held now.
+  /// Bytes held now; what is shared with other caches counts in full.
   virtual int64_t bytes() const = 0;
+  /// A cache with the same entries. They are shared until one of the two writes near them; the two
+  /// may then be used by different threads.
+  virtual std::unique_ptr<KvCache> fork() const = 0;
+  /// Copies positions [first, first + count) of `layer` to the host: [count, 2 (key, value),
+  /// kv_heads, kv_head_bytes], the numbers of the cache's type. They are held: written, and with a
+  /// window among the last `window` that were.
+  virtual void read(int64_t layer, int64_t first, int64_t count,
+                    std::span<std::byte> host) const = 0;
+  /// The way back.
+  virtual void write(int64_t layer, int64_t first, int64_t count,
+                     std::span<const std::byte> host) = 0;
 };
 using KvCachePtr = std::unique_ptr<KvCache>;
 

@@ -36,8 +36,7 @@ void count_attention(const KvShape& shape, int64_t heads, int64_t rows, int64_t 
   for (int64_t row = 0; row < rows; ++row) seen += visible_keys(shape, position + row);
   // All that the first row sees, and what the rows append.
   const int64_t entries = visible_keys(shape, position) + rows - 1;
-  const int64_t value_bytes = shape.type == KvType::kF32 ? 4 : 2;
-  totals.bytes += static_cast<double>(2 * entries * shape.kv_heads * shape.head_dim * value_bytes);
+  totals.bytes += static_cast<double>(entries * kv_entry_bytes(shape));
   totals.operations += 4.0 * static_cast<double>(heads * shape.head_dim * seen);
 }
 

@@ -294,5 +294,55 @@ TEST_P(AttentionOp, CacheSaysWhatItHolds) {
   }
 }
 
+// What a session file keeps of a cache.
+TEST_P(AttentionOp, EntriesCanBeReadAndWrittenBack) {
+  Random random(8);
+  for (const int64_t window : {0, 20}) {
+    const Case c{{4, 2, 16, window}, KvType::kF16, {}, 2};
+    const auto backend = make_backend();
+    const KvCachePtr cache = make_cache(*backend, c), copy = make_cache(*backend, c);
+    std::vector<History> layers(2, History(c.shape, c.theta));
+    const int64_t first = window > 0 ? 150 - window : 0, count = 150 - first;
+    for (int64_t layer = 0; layer < 2; ++layer) {
+      for (int64_t position = 0; position < 150; position += 50) {
+        step(*backend, c, *cache, layer, layers[static_cast<size_t>(layer)], position, 50, false,
+             random);
+      }
+      std::vector<std::byte> entries(static_cast<size_t>(count * kv_entry_bytes(cache->shape())));
+      cache->read(layer, first, count, entries);
+      copy->write(layer, first, count, entries);
+      std::vector<std::byte> again(entries.size());
+      copy->read(layer, first, count, again);
+      EXPECT_EQ(entries, again);
+    }
+    for (int64_t layer = 0; layer < 2; ++layer) {
+      step(*backend, c, *copy, layer, layers[static_cast<size_t>(layer)], 150, 3, true, random);
+    }
+  }
+}
+
+TEST_P(AttentionOp, ForksGoTheirOwnWays) {
+  Random random(9);
+  for (const int64_t window : {0, 20}) {
+    const Case c{{4, 2, 16, window}, KvType::kF32, {}};
+    const auto backend = make_backend();
+    const KvCachePtr cache = make_cache(*backend, c);
+    History history(c.shape, c.theta);
+    const auto go_on = [&](KvCache& held, History& past, int64_t position, int64_t end) {
+      for (; position < end; position += 10) {
+        step(*backend, c, held, 0, past, position, 10, true, random);
+      }
+    };
+    go_on(*cache, history, 0, 140);
+    KvCachePtr fork = cache->fork();
+    History other = history;
+    go_on(*cache, history, 140, 150);
+    go_on(*fork, other, 140, 230);
+    go_on(*cache, history, 150, 250);
+    fork.reset();
+    go_on(*cache, history, 250, 260);
+  }
+}
+
 }  // namespace
 }  // namespace octavo::test

@@ -41,7 +41,6 @@ void CpuBackend::append_rows(Activation& k, const Activation& v, int64_t first, 
                         head_dim);
     }
   });
-  cache.note_written(position + first + rows - 1);
 }
 
 void CpuBackend::rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim) {
@@ -57,10 +56,11 @@ void CpuBackend::attend_row(const Queries& queries, int thread, int64_t r, int64
   const int64_t position = queries.position + r, head = h * group * head_dim;
   float* query = queries.q.row(r) + head;
   rotate_query(query, r, group, head_dim);
-  const CpuKvCache::Runs runs = cache.visible(queries.layer, h, position, position);
-  kernels_.attend(
-      cache.format(), query, group, head_dim, queries.scale, {runs.run.data(), runs.count},
-      scores_.data() + thread * group * cache.shape().context, queries.out.row(r) + head);
+  const std::span<KvRun> runs = thread_runs(thread);
+  const CpuKvCache::Runs seen = cache.visible(queries.layer, h, position, position, runs);
+  kernels_.attend(cache.format(), query, group, head_dim, queries.scale, runs.first(seen.count),
+                  scores_.data() + thread * group * cache.shape().context,
+                  queries.out.row(r) + head);
 }
 
 void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows,
@@ -72,7 +72,9 @@ void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, 
     rotate_query(queries.q.row(r) + head, r, group, head_dim);
   }
   const int64_t position = queries.position + first;
-  const CpuKvCache::Runs runs = cache.visible(queries.layer, h, position, position + rows - 1);
+  const std::span<KvRun> runs = thread_runs(thread);
+  const CpuKvCache::Runs seen =
+      cache.visible(queries.layer, h, position, position + rows - 1, runs);
   const AttendTile tile = {.format = cache.format(),
                            .tokens = rows,
                            .group = group,
@@ -83,8 +85,8 @@ void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, 
                            .out_stride = queries.out.cols(),
                            .scale = queries.scale,
                            .window = cache.shape().window,
-                           .start = runs.start,
-                           .runs = {runs.run.data(), runs.count}};
+                           .start = seen.start,
+                           .runs = runs.first(seen.count)};
   kernels_.attend_tile(tile, tiles_.data() + thread * tile_floats_);
 }
 
@@ -137,6 +139,7 @@ void CpuBackend::attention(Activation& q, Activation& k, const Activation& v, in
   // sees.
   for (int64_t first = 0; first < rows;) {
     const int64_t step = std::min(rows - first, kept.append_limit());
+    kept.prepare(position + first, step);
     append_rows(k, v, first, step, kept, layer, position);
     attend_rows(queries, first, step);
     first += step;

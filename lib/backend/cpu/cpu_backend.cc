@@ -77,7 +77,9 @@ KvCachePtr CpuBackend::kv_cache(const KvShape& shape) {
   cosine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
   sine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
   rotation_ = {};
-  return std::make_unique<CpuKvCache>(shape);
+  auto cache = std::make_unique<CpuKvCache>(shape);
+  runs_.resize(static_cast<size_t>(team_.size() * cache->most_runs()));
+  return cache;
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Activation& out) {

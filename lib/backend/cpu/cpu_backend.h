@@ -165,6 +165,10 @@ class CpuBackend final : public Backend {
   void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
                    CpuKvCache& cache, int64_t layer, int64_t position);
   void rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim);
+  std::span<KvRun> thread_runs(int thread) {
+    const size_t each = runs_.size() / static_cast<size_t>(team_.size());
+    return std::span(runs_).subspan(static_cast<size_t>(thread) * each, each);
+  }
   void attend_row(const Queries& queries, int thread, int64_t r, int64_t h);
   void attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows, int64_t h);
   int64_t tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) const;
@@ -216,6 +220,7 @@ class CpuBackend final : public Backend {
   PageArray<float> scores_;               // [threads, heads / kv_heads, context]
   PageArray<float> tiles_;                // [threads, tile_floats_] scratch of attend_tile
   int64_t tile_floats_ = 0;
+  std::vector<KvRun> runs_;         // [threads, most_runs of the cache]
   PageArray<float> cosine_, sine_;  // [rows, head_dim / 2]
   struct {
     int64_t rows = 0, half = 0, position = -1;

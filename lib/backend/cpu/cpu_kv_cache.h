@@ -1,7 +1,9 @@
-// Keys and values in memory, one run of [capacity, head_dim] for each layer, kv head and side.
+// Keys and values in pages of 64 positions, which caches share until one writes.
 #pragma once
 
-#include <array>
+#include <atomic>
+#include <utility>
+#include <vector>
 
 #include "backend/backend.h"
 #include "backend/cpu/memory.h"
@@ -9,42 +11,81 @@
 
 namespace octavo {
 
+/// Memory of some positions in all layers, counted by the caches that hold it.
+class KvPage {
+ public:
+  KvPage() = default;
+  explicit KvPage(int64_t bytes) : body_(new Body{1, Pages(bytes)}) {}
+  KvPage(const KvPage& other) noexcept : body_(other.body_) {
+    if (body_ != nullptr) body_->users.fetch_add(1, std::memory_order_relaxed);
+  }
+  KvPage(KvPage&& other) noexcept : body_(std::exchange(other.body_, nullptr)) {}
+  KvPage& operator=(KvPage other) noexcept {
+    std::swap(body_, other.body_);
+    return *this;
+  }
+  ~KvPage() {
+    if (body_ != nullptr && body_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete body_;
+  }
+  explicit operator bool() const { return body_ != nullptr; }
+  std::byte* data() const { return body_->memory.data(); }
+  /// Nobody else reads it any more; shared_ptr's use_count() would not order their reads before our
+  /// writes.
+  bool sole() const { return body_->users.load(std::memory_order_acquire) == 1; }
+
+ private:
+  struct Body {
+    std::atomic<int64_t> users;
+    Pages memory;
+  };
+  Body* body_ = nullptr;
+};
+
 class CpuKvCache final : public KvCache {
  public:
-  /// Rows that are written before they attend, when the cache is a ring.
-  static constexpr int64_t kRingSlack = 64;
+  /// Positions of a page.
+  static constexpr int64_t kPage = kTileKeys;
 
   explicit CpuKvCache(const KvShape& shape);
   const KvShape& shape() const override { return shape_; }
   int64_t bytes() const override;
+  std::unique_ptr<KvCache> fork() const override;
+  void read(int64_t layer, int64_t first, int64_t count, std::span<std::byte> host) const override;
+  void write(int64_t layer, int64_t first, int64_t count, std::span<const std::byte> host) override;
 
   CacheFormat format() const { return format_; }
   /// Rows that may be appended before the first of them attends.
   int64_t append_limit() const {
     return shape_.window > 0 ? capacity_ - shape_.window + 1 : capacity_;
   }
+  /// Positions [first, first + count) may be written from now on: takes memory for them, and copies
+  /// pages that others hold too. Throws Error(kIo) without memory.
+  void prepare(int64_t first, int64_t count);
 
-  std::byte* key(int64_t layer, int64_t head, int64_t position);
-  std::byte* value(int64_t layer, int64_t head, int64_t position);
-  /// Notes that `position` has been written (for bytes()).
-  void note_written(int64_t position) { written_ = std::max(written_, position + 1); }
+  /// Of a position that was prepared or written.
+  std::byte* key(int64_t layer, int64_t head, int64_t position) const;
+  std::byte* value(int64_t layer, int64_t head, int64_t position) const;
 
-  /// The entries that the tokens at positions [first, last] see, oldest first: one run, or two
-  /// where the ring wraps.
+  /// The entries that the tokens at positions [first, last] see, oldest first: a run for each page.
   struct Runs {
-    std::array<KvRun, 2> run;
     size_t count;
     int64_t start;  ///< position of the oldest
   };
-  Runs visible(int64_t layer, int64_t head, int64_t first, int64_t last);
+  Runs visible(int64_t layer, int64_t head, int64_t first, int64_t last,
+               std::span<KvRun> runs) const;
+  /// Runs that visible() writes at most.
+  int64_t most_runs() const { return static_cast<int64_t>(pages_.size()) + 1; }
 
  private:
-  std::byte* entry(int64_t layer, int64_t head, int64_t side, int64_t slot);
+  std::byte* entry(int64_t layer, int64_t head, int64_t side, int64_t position) const;
+  /// Calls body(from the host, in the cache) for each head of each side of the positions.
+  template <class Body>
+  void for_entries(int64_t layer, int64_t first, int64_t count, Body&& body) const;
 
   KvShape shape_;
   CacheFormat format_;
-  int64_t entry_bytes_, capacity_, written_ = 0;
-  Pages pages_;
+  int64_t head_bytes_, page_bytes_, capacity_;
+  std::vector<KvPage> pages_;  ///< [capacity / kPage], each [layers, kv_heads, 2, kPage, head]
 };
 
 }  // namespace octavo
