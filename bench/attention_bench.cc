@@ -1,90 +1,99 @@
-// Attention in one layer at Mixtral-8x7B's shape: 32 query heads on 8 kv heads of 128, an f16
-// cache. decode: one token, kv heads split over all threads; caches are cold: each iteration takes
-// the next. prefill: 512 tokens after `depth` others, through the op itself, appending included.
+// Attention in one layer at Mixtral-8x7B's shape: 32 query heads on 8 kv heads of 128, through the
+// op itself, appending included. decode: one token after `depth` others, for each cache type;
+// caches are cold: each iteration takes the next layer. prefill: 512 tokens after `depth` others,
+// f16.
 //   build/release/bin/attention_bench
 #include <benchmark/benchmark.h>
 
-#include <cmath>
+#include <algorithm>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "backend/backend.h"
 #include "bench/report.h"
-#include "core/parallel.h"
-#include "core/team.h"
 
 namespace octavo::bench {
 namespace {
 
 constexpr int64_t kKvHeads = 8, kGroup = 4, kHeadDim = 128;
 
-void decode(benchmark::State& state) {
-  const int64_t context = state.range(0);
-  const int64_t head_bytes = context * kHeadDim * 2;
-  const int64_t layer_bytes = 2 * kKvHeads * head_bytes;
-  const int64_t layers = std::max<int64_t>(1, kColdBytes / layer_bytes);
-  // 0x2E66 is 0.1 as f16.
-  const std::vector<uint16_t> cache(static_cast<size_t>(layers * layer_bytes / 2), 0x2E66);
-  const auto* bytes = reinterpret_cast<const std::byte*>(cache.data());
-  const std::vector<float> q(kKvHeads * kGroup * kHeadDim, 0.1f);
-  std::vector<float> out(q.size());
-  Team team(available_threads());
-  const int64_t floats = attend_tile_scratch(kGroup, kHeadDim);
-  std::vector<float> scratch(static_cast<size_t>(team.size() * floats));
-  int64_t layer = 0;
-  for (auto _ : state) {
-    const std::byte* keys = bytes + layer * layer_bytes;
-    const std::byte* values = keys + kKvHeads * head_bytes;
-    layer = (layer + 1) % layers;
-    team.run([&](int thread, int threads) {
-      const auto [begin, end] = share(kKvHeads, thread, threads);
-      for (int64_t head = begin; head < end; ++head) {
-        const KvRun run{keys + head * head_bytes, values + head * head_bytes, context};
-        const int64_t first = head * kGroup * kHeadDim;
-        const AttendTile tile = {.format = CacheFormat::kF16,
-                                 .tokens = 1,
-                                 .group = kGroup,
-                                 .head_dim = kHeadDim,
-                                 .q = q.data() + first,
-                                 .q_stride = 0,
-                                 .out = out.data() + first,
-                                 .out_stride = 0,
-                                 .scale = 1.0f / std::sqrt(static_cast<float>(kHeadDim)),
-                                 .window = 0,
-                                 .start = 0,
-                                 .runs = {&run, 1}};
-        kernels().attend_tile(tile, scratch.data() + thread * floats);
+// The op with its operands, after `depth` positions.
+class Op {
+ public:
+  Op(KvType type, int64_t layers, int64_t depth, int64_t rows)
+      : backend_(make_device("cpu")->backend({.rows = rows,
+                                              .cols = kGroup * kKvCols,
+                                              .heads = kKvHeads * kGroup,
+                                              .context = depth + rows})),
+        cache_(backend_->kv_cache({.layers = layers,
+                                   .kv_heads = kKvHeads,
+                                   .head_dim = kHeadDim,
+                                   .context = depth + rows,
+                                   .type = type})),
+        q_(input(rows, kGroup * kKvCols)),
+        k_(input(rows, kKvCols)),
+        v_(input(rows, kKvCols)),
+        out_(backend_->activation(rows, kGroup * kKvCols)),
+        depth_(depth),
+        rows_(rows) {
+    // 0x2E66 is 0.1 as f16, and a number in every other format.
+    const std::vector<uint16_t> entry(static_cast<size_t>(kv_entry_bytes(cache_->shape()) / 2),
+                                      0x2E66);
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      for (int64_t n = 0; n < depth; ++n) {
+        cache_->write(layer, n, 1, std::as_bytes(std::span(entry)));
       }
-    });
-    benchmark::ClobberMemory();
+    }
   }
-  report(state, static_cast<double>(layer_bytes), 4.0 * kKvHeads * kGroup * context * kHeadDim,
+
+  void run(int64_t layer) {
+    backend_->attention(*q_, *k_, *v_, rows_, {.heads = kKvHeads * kGroup, .rope_theta = 1e6},
+                        *cache_, layer, depth_, *out_);
+  }
+  int64_t layer_bytes() const { return depth_ * kv_entry_bytes(cache_->shape()); }
+
+ private:
+  static constexpr int64_t kKvCols = kKvHeads * kHeadDim;
+  ActivationPtr input(int64_t rows, int64_t cols) {
+    ActivationPtr x = backend_->activation(rows, cols);
+    backend_->write(std::vector<float>(static_cast<size_t>(rows * cols), 0.1f), rows, *x);
+    return x;
+  }
+
+  std::unique_ptr<Backend> backend_;
+  KvCachePtr cache_;
+  ActivationPtr q_, k_, v_, out_;
+  int64_t depth_, rows_;
+};
+
+void decode(benchmark::State& state, KvType type) {
+  const int64_t depth = state.range(0);
+  const KvShape shape = {.kv_heads = kKvHeads, .head_dim = kHeadDim, .type = type};
+  const int64_t layers = std::max<int64_t>(1, kColdBytes / (depth * kv_entry_bytes(shape)));
+  Op op(type, layers, depth, 1);
+  int64_t layer = 0;
+  for (auto _ : state) op.run(layer++ % layers);
+  report(state, static_cast<double>(op.layer_bytes()), 4.0 * kKvHeads * kGroup * kHeadDim * depth,
          false);
 }
-BENCHMARK(decode)->RangeMultiplier(8)->Range(512, 32768)->ArgName("context")->UseRealTime();
+#define OCTAVO_BENCH_DECODE(type)                  \
+  BENCHMARK_CAPTURE(decode, type, KvType::k##type) \
+      ->Arg(512)                                   \
+      ->Arg(4096)                                  \
+      ->Arg(16384)                                 \
+      ->ArgName("depth")                           \
+      ->UseRealTime()
+OCTAVO_BENCH_DECODE(F32);
+OCTAVO_BENCH_DECODE(F16);
+OCTAVO_BENCH_DECODE(BF16);
+OCTAVO_BENCH_DECODE(Q8_0);
 
 void prefill(benchmark::State& state) {
   constexpr int64_t kRows = 512;
   const int64_t depth = state.range(0);
-  const auto backend = make_device("cpu")->backend({.rows = kRows,
-                                                    .cols = kKvHeads * kGroup * kHeadDim,
-                                                    .heads = kKvHeads * kGroup,
-                                                    .context = depth + kRows});
-  const KvCachePtr cache = backend->kv_cache(
-      {.layers = 1, .kv_heads = kKvHeads, .head_dim = kHeadDim, .context = depth + kRows});
-  const ActivationPtr q = backend->activation(kRows, kKvHeads * kGroup * kHeadDim),
-                      k = backend->activation(kRows, kKvHeads * kHeadDim),
-                      v = backend->activation(kRows, kKvHeads * kHeadDim),
-                      out = backend->activation(kRows, kKvHeads * kGroup * kHeadDim);
-  const std::vector<float> values(static_cast<size_t>(kRows * kKvHeads * kGroup * kHeadDim), 0.1f);
-  backend->write(values, kRows, *q);
-  backend->write(std::span(values).first(kRows * kKvHeads * kHeadDim), kRows, *k);
-  backend->write(std::span(values).first(kRows * kKvHeads * kHeadDim), kRows, *v);
-  const AttentionShape shape = {.heads = kKvHeads * kGroup, .rope_theta = 1e6};
-  for (int64_t position = 0; position < depth; position += kRows) {  // pages of its own to read
-    backend->attention(*q, *k, *v, kRows, shape, *cache, 0, position, *out);
-  }
-  for (auto _ : state) backend->attention(*q, *k, *v, kRows, shape, *cache, 0, depth, *out);
+  Op op(KvType::kF16, 1, depth, kRows);
+  for (auto _ : state) op.run(0);
   const auto keys = static_cast<double>(kRows * depth + kRows * (kRows + 1) / 2);
   report(state, 0, 4.0 * kKvHeads * kGroup * kHeadDim * keys, false);
 }

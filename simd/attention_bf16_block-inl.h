@@ -91,7 +91,8 @@ HWY_INLINE PairParts split_cached(VF a, VF b) {
   if constexpr (kFormat == CacheFormat::kBF16) {
     return {join_pairs(hn::BitCast(DU(), a), hn::BitCast(DU(), b)), hn::Zero(DU())};
   } else {
-    return split_pairs<false>(a, b);
+    // Of f16 the low part is whole; a q8_0 number has more bits than two parts.
+    return split_pairs<kFormat == CacheFormat::kQ8_0>(a, b);
   }
 }
 
@@ -99,16 +100,12 @@ HWY_INLINE void store_line(VU line, uint16_t* to) {
   hn::StoreU(line, DU(), reinterpret_cast<uint32_t*>(to));
 }
 
-/// Numbers [first, first + kLanes) of an entry of `count`, zeros after the last.
-template <CacheFormat kFormat>
-HWY_INLINE VF load_entry(const std::byte* entry, int64_t first, int64_t count) {
-  const std::byte* from = entry + first * kCachedBytes<kFormat>;
-  if (first + kLanes <= count) return load_cached<kFormat>(from);
-  HWY_ALIGN std::byte lanes[kLanes * kCachedBytes<kFormat>] = {};
-  if (first < count) {
-    std::memcpy(lanes, from, static_cast<size_t>((count - first) * kCachedBytes<kFormat>));
-  }
-  return load_cached<kFormat>(lanes);
+/// Numbers [first, first + kLanes) of a row of `count`, zeros after the last.
+HWY_INLINE VF load_row(const float* row, int64_t first, int64_t count) {
+  if (first + kLanes <= count) return hn::LoadU(DF(), row + first);
+  HWY_ALIGN float lanes[kLanes] = {};
+  if (first < count) std::copy_n(row + first, count - first, lanes);
+  return hn::Load(DF(), lanes);
 }
 
 /// Scales the queries and splits them.
@@ -116,10 +113,7 @@ HWY_NOINLINE void split_queries(const AttendTile& tile, const TileState& s, cons
   const VF scale = hn::Set(DF(), tile.scale);
   for (int64_t r = 0; r < s.rows; ++r) {
     const float* q = tile.q + r / tile.group * tile.q_stride + r % tile.group * tile.head_dim;
-    const auto* entry = reinterpret_cast<const std::byte*>(q);
-    const auto load = [&](int64_t k) {
-      return hn::Mul(scale, load_entry<CacheFormat::kF32>(entry, k, s.head_dim));
-    };
+    const auto load = [&](int64_t k) { return hn::Mul(scale, load_row(q, k, s.head_dim)); };
     uint16_t* out = t.queries + r * 2 * t.width();
     for (int64_t k = 0; k < t.width(); k += kBf16Cols) {
       const PairParts parts = split_pairs<true>(load(k), load(k + kLanes));
@@ -146,73 +140,40 @@ HWY_NOINLINE void split_weights(const TileState& s) {
   }
 }
 
-/// 16 rows of 16 pairs to a tile: line i has pair i of every row.
-HWY_INLINE void store_transposed(const VU (&rows)[kTileRows], uint16_t* tile) {
-  constexpr int kEven = 0x88, kOdd = 0xDD;  // of the 128-bit parts
-  VF parts[4][4];                           // [4 rows][i]: part j is pair 4 j + i
-  for (int g = 0; g < 4; ++g) {
-    VF four[4];
-    for (int j = 0; j < 4; ++j) four[j] = hn::BitCast(DF(), rows[4 * g + j]);
-    transpose_parts(four, parts[g]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    const auto a = parts[0][i].raw, b = parts[1][i].raw, c = parts[2][i].raw, d = parts[3][i].raw;
-    const auto even_ab = _mm512_shuffle_f32x4(a, b, kEven),
-               odd_ab = _mm512_shuffle_f32x4(a, b, kOdd);
-    const auto even_cd = _mm512_shuffle_f32x4(c, d, kEven),
-               odd_cd = _mm512_shuffle_f32x4(c, d, kOdd);
-    const VF lines[4] = {VF{_mm512_shuffle_f32x4(even_ab, even_cd, kEven)},
-                         VF{_mm512_shuffle_f32x4(odd_ab, odd_cd, kEven)},
-                         VF{_mm512_shuffle_f32x4(even_ab, even_cd, kOdd)},
-                         VF{_mm512_shuffle_f32x4(odd_ab, odd_cd, kOdd)}};
-    for (int j = 0; j < 4; ++j) {
-      store_line(hn::BitCast(DU(), lines[j]), tile + (4 * j + i) * kBf16Line);
-    }
-  }
+/// Both parts of a line of pairs, the low ones `low` numbers later; bf16 has none.
+template <CacheFormat kFormat>
+HWY_INLINE void store_cached(VF a, VF b, uint16_t* to, int64_t low) {
+  const PairParts parts = split_cached<kFormat>(a, b);
+  store_line(parts.high, to);
+  if constexpr (kFormat != CacheFormat::kBF16) store_line(parts.low, to + low);
 }
 
-/// Fetches the block's values and the next block's keys as pack_keys() does. Keys of the last panel
-/// that do not exist repeat the last one; panels without keys stay as they are.
+/// Fetches the block's values and the next block's keys as pack_keys() does.
 template <CacheFormat kFormat>
 HWY_NOINLINE void pack_key_tiles(const TileState& s, const TileOperands& t) {
-  const int64_t bytes = s.head_dim * kCachedBytes<kFormat>;
-  for (int64_t n = 0; n < s.count; n += kPanelRows) {
-    const std::byte* key[kPanelRows];
-    for (int64_t j = 0; j < kPanelRows; ++j) {
-      const int64_t column = std::min(n + j, s.count - 1);
-      key[j] = s.key[column];
-      prefetch_entry(s.value[column], bytes);
-      prefetch_entry(s.key[column] + kTileKeys * bytes, bytes);
-    }
-    uint16_t* out = t.keys + n * t.width();
-    for (int64_t k = 0; k < t.width(); k += kBf16Cols, out += kBf16Tile) {
-      VU high[kTileRows], low[kTileRows];
-      for (int j = 0; j < kTileRows; ++j) {
-        const PairParts parts =
-            split_cached<kFormat>(load_entry<kFormat>(key[j], k, s.head_dim),
-                                  load_entry<kFormat>(key[j], k + kLanes, s.head_dim));
-        high[j] = parts.high;
-        low[j] = parts.low;
+  const auto load = [&](int64_t n, int64_t k) {
+    return k < s.head_dim ? load_keys<kFormat>(s.block.keys, s.head_dim, n, k) : hn::Zero(DF());
+  };
+  uint16_t* out = t.keys;
+  for (int64_t n = 0; n < kTileKeys; n += kPanelRows) {
+    prefetch_quarter(s, kFormat, n / kPanelRows);
+    for (int64_t k = 0; k < t.width(); k += kBf16Cols) {
+      for (int64_t j = 0; j < kLanes; ++j, out += kBf16Line) {
+        store_cached<kFormat>(load(n, k + j), load(n, k + kLanes + j), out, t.block_part());
       }
-      store_transposed(high, out);
-      if constexpr (kFormat == CacheFormat::kF16) store_transposed(low, out + t.block_part());
     }
   }
 }
 
-/// Values of a step that do not exist repeat the last one: finite, and they weigh nothing.
 template <CacheFormat kFormat>
 HWY_NOINLINE void pack_value_tiles(const TileState& s, const TileOperands& t) {
-  for (int64_t first = 0; first < s.count; first += kBf16Cols) {
-    for (int64_t j = 0; j < kTileRows; ++j) {
-      const std::byte* a = s.value[std::min(first + j, s.count - 1)];
-      const std::byte* b = s.value[std::min(first + kTileRows + j, s.count - 1)];
-      uint16_t* out = t.values + first / kBf16Cols * kBf16Tile + j * kBf16Line;
-      for (int64_t k = 0; k < t.width(); k += kLanes, out += kKeySteps * kBf16Tile) {
-        const PairParts parts = split_cached<kFormat>(load_entry<kFormat>(a, k, s.head_dim),
-                                                      load_entry<kFormat>(b, k, s.head_dim));
-        store_line(parts.high, out);
-        if constexpr (kFormat == CacheFormat::kF16) store_line(parts.low, out + t.block_part());
+  uint16_t* out = t.values;
+  for (int64_t k = 0; k < t.width(); k += kLanes) {
+    for (int64_t n = 0; n < kTileKeys; n += kBf16Cols) {
+      for (int64_t j = 0; j < kTileRows; ++j, out += kBf16Line) {
+        store_cached<kFormat>(load_value<kFormat>(s.block.values, n + j, k),
+                              load_value<kFormat>(s.block.values, n + kTileRows + j, k), out,
+                              t.block_part());
       }
     }
   }

@@ -50,7 +50,7 @@ HWY_INLINE void add_split_products(Tiles& tiles, const TileSide& a, const TileSi
     multiply();
     load_side<kRowTile<0>, kBlocks>(tiles, a, rows);
     multiply();
-    if constexpr (kFormat == CacheFormat::kF16) {
+    if constexpr (kFormat != CacheFormat::kBF16) {
       load_side<kWeightTile<0>, kPairPanels>(tiles, b, columns + b.low);
       multiply();
     }
@@ -106,11 +106,10 @@ HWY_NOINLINE void value_blocks(Tiles& tiles, const TileState& s, const TileOpera
 
 /// Calls visit.template operator()<blocks>(seen, first) for all rows, two blocks at a time.
 template <class Visit>
-HWY_INLINE void for_block_pairs(const AttendTile& tile, const TileState& s, int64_t hidden,
-                                const Visit& visit) {
+HWY_INLINE void for_block_pairs(const AttendTile& tile, const TileState& s, const Visit& visit) {
   for (int64_t first = 0; first < s.rows; first += kPairBlocks * kBf16Rows) {
     const int64_t rows = std::min<int64_t>(kPairBlocks * kBf16Rows, s.rows - first);
-    const KeyRange seen = visible_keys(tile, s, hidden, first, rows);
+    const KeyRange seen = visible_keys(tile, s, first, rows);
     if (rows > kBf16Rows) {
       visit.template operator()<2>(seen, first);
     } else {
@@ -126,15 +125,15 @@ HWY_NOINLINE void attend_bf16_tile_as(const AttendTile& tile, float* scratch) {
   const TileOperands t = split_tile_scratch(tile, scratch, s);
   split_queries(tile, s, t);
   start_rows(s);
-  for_key_blocks<kFormat>(tile, s, [&](int64_t hidden) {
+  for_key_blocks(tile, s, [&] {
     pack_key_tiles<kFormat>(s, t);
     pack_value_tiles<kFormat>(s, t);
-    for_block_pairs(tile, s, hidden, [&]<int kBlocks>(KeyRange seen, int64_t first) {
+    for_block_pairs(tile, s, [&]<int kBlocks>(KeyRange seen, int64_t first) {
       score_blocks<kFormat, kBlocks>(tiles, s, t, seen, first);
     });
-    weigh_tile(tile, s, hidden);
+    weigh_tile(tile, s);
     split_weights(s);
-    for_block_pairs(tile, s, hidden, [&]<int kBlocks>(KeyRange seen, int64_t first) {
+    for_block_pairs(tile, s, [&]<int kBlocks>(KeyRange seen, int64_t first) {
       value_blocks<kFormat, kBlocks>(tiles, s, t, seen, first);
     });
   });
@@ -144,10 +143,11 @@ HWY_NOINLINE void attend_bf16_tile_as(const AttendTile& tile, float* scratch) {
 /// Caches in f32 keep all their bits: the kernel of every target.
 template <class Tiles>
 void attend_bf16_tile(const AttendTile& tile, float* scratch) {
-  const auto run = tile.format == CacheFormat::kF32 ? attend_tile_as<CacheFormat::kF32>
-                   : tile.format == CacheFormat::kF16
-                       ? attend_bf16_tile_as<CacheFormat::kF16, Tiles>
-                       : attend_bf16_tile_as<CacheFormat::kBF16, Tiles>;
+  const auto run =
+      tile.format == CacheFormat::kF32    ? attend_tile_as<CacheFormat::kF32>
+      : tile.format == CacheFormat::kF16  ? attend_bf16_tile_as<CacheFormat::kF16, Tiles>
+      : tile.format == CacheFormat::kBF16 ? attend_bf16_tile_as<CacheFormat::kBF16, Tiles>
+                                          : attend_bf16_tile_as<CacheFormat::kQ8_0, Tiles>;
   run(tile, scratch);
 }
 

@@ -7,19 +7,84 @@
 #define OCTAVO_SIMD_ATTENTION_BLOCK_INL_H_
 #endif
 
-#include "simd/attention-inl.h"
+#include "quant/float16.h"
+#include "quant/tile.h"
+#include "simd/common-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace octavo {
 namespace HWY_NAMESPACE {
 #if OCTAVO_VECTOR_TARGET
 
+constexpr int64_t kQ8TileBytes = tile::kBlockQuants + 64 * kPanelRows;
+
+/// kLanes cached floats as f32.
+template <CacheFormat kFormat>
+HWY_INLINE VF load_cached(const std::byte* data) {
+  if constexpr (kFormat == CacheFormat::kF32) {
+    return hn::LoadU(DF(), reinterpret_cast<const float*>(data));
+  } else if constexpr (kFormat == CacheFormat::kF16) {
+    return load_f16(data);
+  } else {
+    const hn::Rebind<uint16_t, DU> du16;
+    const auto bits = hn::LoadU(du16, reinterpret_cast<const uint16_t*>(data));
+    return hn::BitCast(DF(), hn::ShiftLeft<16>(hn::PromoteTo(DU(), bits)));
+  }
+}
+
+/// Byte `i` (0..3) of each lane, as it is and as a signed one.
+HWY_INLINE VI unsigned_byte(VI lanes, int64_t i) {
+  return hn::And(hn::ShiftRightSame(lanes, static_cast<int>(8 * i)), hn::Set(DI(), 255));
+}
+HWY_INLINE VI signed_byte(VI lanes, int64_t i) {
+  return hn::ShiftRight<24>(hn::ShiftLeftSame(lanes, static_cast<int>(24 - 8 * i)));
+}
+HWY_INLINE VI load_bytes(const std::byte* data) {
+  return hn::LoadU(DI(), reinterpret_cast<const int32_t*>(data));
+}
+
+/// Dimension k of the keys of positions [slot, slot + kLanes) of a block.
+template <CacheFormat kFormat>
+HWY_INLINE VF load_keys(const std::byte* keys, int64_t head_dim, int64_t slot, int64_t k) {
+  const int64_t panel = slot / kPanelRows, row = slot % kPanelRows;
+  if constexpr (kFormat == CacheFormat::kQ8_0) {
+    const int64_t tiles = (head_dim + 63) / 64;
+    const std::byte* tile = keys + (panel * tiles + k / 64) * kQ8TileBytes;
+    const VF scale = load_f16(tile + tile::scale_at(static_cast<int>(row), k % 64 / 32));
+    const VI lanes =
+        load_bytes(tile + tile::kBlockQuants +
+                   tile::line_at(static_cast<int>(row), static_cast<int>(k % 64 / 4 * 4)));
+    const VI quants = hn::Sub(unsigned_byte(lanes, k % 4), hn::Set(DI(), tile::kQ8Offset));
+    return hn::Mul(scale, hn::ConvertTo(DF(), quants));
+  } else {
+    return load_cached<kFormat>(keys + ((panel * head_dim + k) * kPanelRows + row) *
+                                           kv_float_bytes(kFormat));
+  }
+}
+
+/// Dimensions [k, k + kLanes) of the value of a block's position; zeros after the last.
+template <CacheFormat kFormat>
+HWY_INLINE VF load_value(const std::byte* values, int64_t slot, int64_t k) {
+  const int64_t strip = k / kValueStrip, i = k % kValueStrip;
+  if constexpr (kFormat == CacheFormat::kQ8_0) {
+    const std::byte* from = values + strip * kQ8StripBytes;
+    uint16_t scale;
+    std::memcpy(&scale, from + 2 * slot, 2);
+    const VI lanes = load_bytes(from + q8_value_at(slot / 4 * 4, i));
+    return hn::Mul(hn::Set(DF(), f16_to_f32(scale)),
+                   hn::ConvertTo(DF(), signed_byte(lanes, slot % 4)));
+  } else {
+    return load_cached<kFormat>(values + ((strip * kTileKeys + slot) * kValueStrip + i) *
+                                             kv_float_bytes(kFormat));
+  }
+}
+
 /// Sums held in registers by a product: kSumRows rows by kSumVectors vectors.
 constexpr int kSumRows = kLanes == 16 || HWY_ARCH_ARM ? 8 : 4;
 constexpr int kSumVectors = 2;
-/// Columns of a packed strip; the last strip of a matrix may be one vector wide.
+/// Columns of a packed strip.
 constexpr int64_t kStrip = kSumVectors * kLanes;
-static_assert(kTileKeys % kStrip == 0 && kTilePadding % kStrip == 0);
+static_assert(kTileKeys % kStrip == 0 && kValueStrip % kStrip == 0);
 
 /// Part of a block of keys: [begin, end), empty when begin >= end.
 struct KeyRange {
@@ -29,7 +94,7 @@ struct KeyRange {
 /// One block of keys and the parts of the scratch memory. Row r is head r % group of token r /
 /// group.
 struct TileState {
-  int64_t rows, head_dim, width;  ///< width: head_dim in whole vectors
+  int64_t rows, head_dim, width;  ///< width: head_dim in whole strips of the cache
   float* queries;                 ///< [rows, head_dim], scaled
   float* keys;                    ///< strips [head_dim, kStrip] of kTileKeys columns
   float* values;                  ///< strips [kTileKeys, kStrip] of `width` columns
@@ -39,16 +104,15 @@ struct TileState {
   float* total;                   ///< [rows], of the weights so far
   float* shrink;                  ///< [rows], what `largest` growing makes of earlier weights
   bool packs_values;              ///< not worth it for a few rows
-  int64_t first, count;           ///< the block: entries [first, first + count); some below 0
-  const std::byte* key[kTileKeys];
-  const std::byte* value[kTileKeys];
+  int64_t first;                  ///< position of the block
+  KvBlock block, next;            ///< next: may be null
 };
 
 inline TileState split_scratch(const AttendTile& tile, float* scratch) {
   TileState s = {};
   s.rows = tile.tokens * tile.group;
   s.head_dim = tile.head_dim;
-  s.width = (tile.head_dim + kLanes - 1) / kLanes * kLanes;
+  s.width = kv_value_strips(tile.head_dim) * kValueStrip;
   const auto take = [&](int64_t count) {
     float* part = scratch;
     scratch += tile_padded(count);
@@ -62,129 +126,53 @@ inline TileState split_scratch(const AttendTile& tile, float* scratch) {
   s.largest = take(s.rows);
   s.total = take(s.rows);
   s.shrink = take(s.rows);
-  s.packs_values = s.rows > kSumRows || s.width != s.head_dim;
+  s.packs_values = s.rows > kSumRows;
   return s;
 }
 
-/// Walks the runs a block at a time.
-struct KvReader {
-  std::span<const KvRun> runs;
-  int64_t entry_bytes;
-  size_t run = 0;
-  int64_t at = 0;  ///< of the next entry within its run
-
-  void next_block(TileState& s) {
-    const int64_t before = std::max<int64_t>(0, -s.first);
-    for (int64_t n = before; n < s.count; ++n, ++at) {
-      for (; at == runs[run].count; at = 0) ++run;
-      s.key[n] = runs[run].keys + at * entry_bytes;
-      s.value[n] = runs[run].values + at * entry_bytes;
-    }
-    // Columns before the first entry repeat it: finite, and seen by no row.
-    std::fill_n(s.key, before, s.key[before]);
-    std::fill_n(s.value, before, s.value[before]);
-  }
-};
-
 /// The keys of the block that rows [first, first + count) see, all of them together.
-HWY_INLINE KeyRange visible_keys(const AttendTile& tile, const TileState& s, int64_t hidden,
-                                 int64_t first, int64_t count) {
-  // Token t sees entries up to hidden + t, `window` of them at most.
-  const int64_t oldest = hidden + first / tile.group,
-                newest = hidden + (first + count - 1) / tile.group;
+HWY_INLINE KeyRange visible_keys(const AttendTile& tile, const TileState& s, int64_t first,
+                                 int64_t count) {
+  const int64_t oldest = tile.position + first / tile.group,
+                newest = tile.position + (first + count - 1) / tile.group;
   const int64_t begin = tile.window > 0 ? std::max<int64_t>(0, oldest - tile.window + 1) : 0;
-  return {std::max<int64_t>(begin - s.first, 0), std::min(newest + 1 - s.first, s.count)};
-}
-
-/// The 4 x 4 parts of four rows, each transposed: part j of out[i] is column 4 j + i.
-HWY_INLINE void transpose_parts(const VF* rows, VF* out) {
-  const hn::RepartitionToWide<DF> d64;
-  const VF low01 = hn::InterleaveLower(DF(), rows[0], rows[1]);
-  const VF low23 = hn::InterleaveLower(DF(), rows[2], rows[3]);
-  const VF high01 = hn::InterleaveUpper(DF(), rows[0], rows[1]);
-  const VF high23 = hn::InterleaveUpper(DF(), rows[2], rows[3]);
-  const auto pairs_low = [&](VF a, VF b) {
-    return hn::BitCast(DF(), hn::InterleaveLower(d64, hn::BitCast(d64, a), hn::BitCast(d64, b)));
-  };
-  const auto pairs_high = [&](VF a, VF b) {
-    return hn::BitCast(DF(), hn::InterleaveUpper(d64, hn::BitCast(d64, a), hn::BitCast(d64, b)));
-  };
-  out[0] = pairs_low(low01, low23);
-  out[1] = pairs_high(low01, low23);
-  out[2] = pairs_low(high01, high23);
-  out[3] = pairs_high(high01, high23);
-}
-
-/// Each 128-bit part of v, `stride` floats after the one before.
-template <class D>
-HWY_INLINE void store_parts(D d, hn::Vec<D> v, float* out, int64_t stride) {
-  if constexpr (hn::MaxLanes(D()) > 4) {
-    const hn::Half<D> half;
-    store_parts(half, hn::LowerHalf(half, v), out, stride);
-    store_parts(half, hn::UpperHalf(half, v), out + hn::MaxLanes(half) / 4 * stride, stride);
-  } else {
-    hn::StoreU(v, d, out);
-  }
+  return {std::max<int64_t>(begin - s.first, 0), std::min(newest + 1 - s.first, kTileKeys)};
 }
 
 /// The processor's own prefetching stops at each page and each change between keys and values.
-HWY_INLINE void prefetch_entry(const std::byte* entry, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) hwy::Prefetch(entry + i);
+HWY_INLINE void prefetch_bytes(const std::byte* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) hwy::Prefetch(from + i);
 }
 
-/// Transposes the block's keys into strips: a dimension's line has kStrip keys. Fetches the block's
-/// values and the next block's keys, which follow unless the run ends.
+/// A quarter of the block's values and of the next block's keys.
+HWY_INLINE void prefetch_quarter(const TileState& s, CacheFormat format, int64_t quarter) {
+  const int64_t keys = kv_keys_bytes(format, s.head_dim) / 4,
+                values = kv_values_bytes(format, s.head_dim) / 4;
+  prefetch_bytes(s.block.values + quarter * values, values);
+  if (s.next.keys != nullptr) prefetch_bytes(s.next.keys + quarter * keys, keys);
+}
+
+/// The block's keys as strips: a dimension's line has kStrip keys. Fetches the block's values and
+/// the next block's keys.
 template <CacheFormat kFormat>
 HWY_INLINE void pack_keys(const TileState& s) {
-  const int64_t bytes = s.head_dim * kCachedBytes<kFormat>;
-  for (int64_t n = 0; n < s.count; n += 4) {
-    // Columns that do not exist repeat the last key: finite, and never looked at.
-    const std::byte* key[4];
-    for (int64_t j = 0; j < 4; ++j) {
-      const int64_t column = std::min(n + j, s.count - 1);
-      key[j] = s.key[column];
-      prefetch_entry(s.value[column], bytes);
-      prefetch_entry(s.key[column] + kTileKeys * bytes, bytes);
-    }
+  for (int64_t n = 0; n < kTileKeys; n += kLanes) {
+    if (n % kPanelRows == 0) prefetch_quarter(s, kFormat, n / kPanelRows);
     float* out = s.keys + n / kStrip * kStrip * s.head_dim + n % kStrip;
-    int64_t k = 0;
-    for (; k + kLanes <= s.head_dim; k += kLanes) {
-      VF rows[4], columns[4];
-      for (int j = 0; j < 4; ++j) {
-        rows[j] = load_cached<kFormat>(key[j] + k * kCachedBytes<kFormat>);
-      }
-      transpose_parts(rows, columns);
-      for (int i = 0; i < 4; ++i) {
-        store_parts(DF(), columns[i], out + (k + i) * kStrip, 4 * kStrip);
-      }
-    }
-    for (; k < s.head_dim; ++k) {
-      for (int j = 0; j < 4; ++j) {
-        out[k * kStrip + j] = load_cached_one<kFormat>(key[j] + k * kCachedBytes<kFormat>);
-      }
+    for (int64_t k = 0; k < s.head_dim; ++k) {
+      hn::StoreU(load_keys<kFormat>(s.block.keys, s.head_dim, n, k), DF(), out + k * kStrip);
     }
   }
 }
 
-/// Converts the block's values into strips: a key's line has kStrip dimensions, zeros after the
-/// last.
+/// The block's values as strips: a key's line has kStrip dimensions.
 template <CacheFormat kFormat>
 HWY_INLINE void pack_values(const TileState& s) {
+  float* out = s.values;
   for (int64_t first = 0; first < s.width; first += kStrip) {
-    float* out = s.values + first * kTileKeys;
-    const int64_t width = std::min(kStrip, s.width - first);
-    for (int64_t n = 0; n < s.count; ++n) {
-      for (int64_t i = 0; i < width; i += kLanes) {
-        float* line = out + n * width + i;
-        const std::byte* value = s.value[n] + (first + i) * kCachedBytes<kFormat>;
-        if (first + i + kLanes <= s.head_dim) {
-          hn::StoreU(load_cached<kFormat>(value), DF(), line);
-        } else {
-          hn::StoreU(hn::Zero(DF()), DF(), line);
-          for (int64_t k = 0; first + i + k < s.head_dim; ++k) {
-            line[k] = load_cached_one<kFormat>(value + k * kCachedBytes<kFormat>);
-          }
-        }
+    for (int64_t n = 0; n < kTileKeys; ++n) {
+      for (int64_t i = 0; i < kStrip; i += kLanes, out += kLanes) {
+        hn::StoreU(load_value<kFormat>(s.block.values, n, first + i), DF(), out);
       }
     }
   }

@@ -1,4 +1,4 @@
-// A block of query rows against runs of the KV cache, a block of keys at a time, with the softmax
+// A block of query rows against the KV cache, a block of keys at a time, with the softmax
 // kept up to date (flash attention): two small matrix products in registers, scores and weighted
 // values, over keys and values that were converted and packed once for all rows.
 #if defined(OCTAVO_SIMD_ATTENTION_TILES_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -33,9 +33,9 @@ HWY_INLINE void add_products(const float* a, int64_t a_stride, int64_t depth, co
 }
 
 /// scores = queries * keys^T for each row's visible strips of keys.
-HWY_NOINLINE void score_tile(const AttendTile& tile, const TileState& s, int64_t hidden) {
+HWY_NOINLINE void score_tile(const AttendTile& tile, const TileState& s) {
   for_row_blocks<kSumRows>(s.rows, [&]<int kRows>(int64_t first) {
-    const KeyRange seen = visible_keys(tile, s, hidden, first, kRows);
+    const KeyRange seen = visible_keys(tile, s, first, kRows);
     for (int64_t n = seen.begin / kStrip * kStrip; n < seen.end; n += kStrip) {
       VF sum[kRows][kSumVectors];
       for (auto& row : sum) std::fill_n(row, kSumVectors, hn::Zero(DF()));
@@ -53,47 +53,45 @@ HWY_NOINLINE void score_tile(const AttendTile& tile, const TileState& s, int64_t
   });
 }
 
-/// Columns [column, column + kVecs vectors) of a row block's sums.
-template <CacheFormat kFormat, int kRows, int kVecs>
+/// Columns [column, column + kStrip) of a row block's sums.
+template <CacheFormat kFormat, int kRows>
 HWY_INLINE void add_values(const TileState& s, KeyRange seen, int64_t first, int64_t column) {
-  VF sum[kRows][kVecs];
+  VF sum[kRows][kSumVectors];
   float* out = s.sums + first * s.width + column;
   for (int r = 0; r < kRows; ++r) {
     const VF shrink = hn::Set(DF(), s.shrink[first + r]);
-    for (int v = 0; v < kVecs; ++v) {
+    for (int v = 0; v < kSumVectors; ++v) {
       sum[r][v] = hn::Mul(shrink, hn::LoadU(DF(), out + r * s.width + v * kLanes));
     }
   }
   const float* weights = s.scores + first * kTileKeys + seen.begin;
   if (s.packs_values) {
-    const float* values = s.values + column * kTileKeys + seen.begin * kVecs * kLanes;
+    const float* values = s.values + column * kTileKeys + seen.begin * kStrip;
     const auto line = [&](int64_t k, int v) {
-      return hn::LoadU(DF(), values + (k * kVecs + v) * kLanes);
+      return hn::LoadU(DF(), values + k * kStrip + v * kLanes);
     };
     add_products(weights, kTileKeys, seen.end - seen.begin, line, sum);
   } else {
     const auto line = [&](int64_t k, int v) {
-      return load_cached<kFormat>(s.value[seen.begin + k] +
-                                  (column + v * kLanes) * kCachedBytes<kFormat>);
+      return load_value<kFormat>(s.block.values, seen.begin + k, column + v * kLanes);
     };
     add_products(weights, kTileKeys, seen.end - seen.begin, line, sum);
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) hn::StoreU(sum[r][v], DF(), out + r * s.width + v * kLanes);
+    for (int v = 0; v < kSumVectors; ++v)
+      hn::StoreU(sum[r][v], DF(), out + r * s.width + v * kLanes);
   }
 }
 
 /// sums = shrink * sums + weights * values for each row's visible keys.
 template <CacheFormat kFormat>
-HWY_NOINLINE void value_tile(const AttendTile& tile, const TileState& s, int64_t hidden) {
+HWY_NOINLINE void value_tile(const AttendTile& tile, const TileState& s) {
   for_row_blocks<kSumRows>(s.rows, [&]<int kRows>(int64_t first) {
-    const KeyRange seen = visible_keys(tile, s, hidden, first, kRows);
+    const KeyRange seen = visible_keys(tile, s, first, kRows);
     if (seen.begin >= seen.end) return;
-    int64_t column = 0;
-    for (; column + kStrip <= s.width; column += kStrip) {
-      add_values<kFormat, kRows, kSumVectors>(s, seen, first, column);
+    for (int64_t column = 0; column < s.width; column += kStrip) {
+      add_values<kFormat, kRows>(s, seen, first, column);
     }
-    if (column < s.width) add_values<kFormat, kRows, 1>(s, seen, first, column);
   });
 }
 
@@ -133,9 +131,9 @@ HWY_INLINE void find_largest(const TileState& s, KeyRange seen, int64_t first, i
 }
 
 /// Scores to weights, relative to the largest score so far; what a row does not see weighs nothing.
-HWY_NOINLINE void weigh_tile(const AttendTile& tile, const TileState& s, int64_t hidden) {
+HWY_NOINLINE void weigh_tile(const AttendTile& tile, const TileState& s) {
   for (int64_t t = 0; t < tile.tokens; ++t) {
-    find_largest(s, visible_keys(tile, s, hidden, t * tile.group, 1), t * tile.group, tile.group);
+    find_largest(s, visible_keys(tile, s, t * tile.group, 1), t * tile.group, tile.group);
   }
   for (int64_t r = 0; r < s.rows; r += kLanes) {  // the parts of the scratch are whole vectors
     hn::StoreU(exp_weight(hn::LoadU(DF(), s.shrink + r)), DF(), s.shrink + r);
@@ -161,27 +159,29 @@ HWY_INLINE void start_rows(const TileState& s) {
   std::fill_n(s.sums, s.rows * s.width, 0.0f);
 }
 
-/// Calls visit(hidden) for each block of keys, which is then `s`; token t sees entries up to
-/// hidden + t.
-template <CacheFormat kFormat, class Visit>
+/// Calls visit() for each block of keys that a row sees, which is then `s`.
+template <class Visit>
 HWY_INLINE void for_key_blocks(const AttendTile& tile, TileState& s, const Visit& visit) {
-  int64_t entries = 0;
-  for (const KvRun& run : tile.runs) entries += run.count;
-  KvReader reader{tile.runs, tile.head_dim * kCachedBytes<kFormat>};
-  for (s.first = -(tile.start % kTileKeys); s.first < entries; s.first += kTileKeys) {
-    s.count = std::min(kTileKeys, entries - s.first);
-    reader.next_block(s);
-    visit(entries - tile.tokens);
+  s.first = tile.first;
+  for (size_t i = 0; i < tile.blocks.size(); ++i, s.first += kTileKeys) {
+    s.block = tile.blocks[i];
+    s.next = i + 1 < tile.blocks.size() ? tile.blocks[i + 1] : KvBlock{};
+    const KeyRange seen = visible_keys(tile, s, 0, s.rows);
+    if (seen.begin < seen.end) visit();
   }
 }
 
-/// Sums to means.
+/// Sums to means, or to what others are added to.
 HWY_INLINE void finish_rows(const AttendTile& tile, const TileState& s) {
+  const bool partial = tile.largest != nullptr;
   for (int64_t r = 0; r < s.rows; ++r) {
     float* out = tile.out + r / tile.group * tile.out_stride + r % tile.group * tile.head_dim;
-    const float inverse = 1.0f / s.total[r];
-    for (int64_t k = 0; k < s.head_dim; ++k) out[k] = s.sums[r * s.width + k] * inverse;
+    const float factor = partial ? 1.0f : 1.0f / s.total[r];
+    for (int64_t k = 0; k < s.head_dim; ++k) out[k] = s.sums[r * s.width + k] * factor;
   }
+  if (!partial) return;
+  std::copy_n(s.largest, s.rows, tile.largest);
+  std::copy_n(s.total, s.rows, tile.total);
 }
 
 template <CacheFormat kFormat>
@@ -193,20 +193,21 @@ HWY_NOINLINE void attend_tile_as(const AttendTile& tile, float* scratch) {
     for (int64_t i = 0; i < row; ++i) s.queries[t * row + i] = tile.scale * q[i];
   }
   start_rows(s);
-  for_key_blocks<kFormat>(tile, s, [&](int64_t hidden) {
+  for_key_blocks(tile, s, [&] {
     pack_keys<kFormat>(s);
     if (s.packs_values) pack_values<kFormat>(s);
-    score_tile(tile, s, hidden);
-    weigh_tile(tile, s, hidden);
-    value_tile<kFormat>(tile, s, hidden);
+    score_tile(tile, s);
+    weigh_tile(tile, s);
+    value_tile<kFormat>(tile, s);
   });
   finish_rows(tile, s);
 }
 
 inline void attend_tile(const AttendTile& tile, float* scratch) {
-  const auto run = tile.format == CacheFormat::kF32   ? attend_tile_as<CacheFormat::kF32>
-                   : tile.format == CacheFormat::kF16 ? attend_tile_as<CacheFormat::kF16>
-                                                      : attend_tile_as<CacheFormat::kBF16>;
+  const auto run = tile.format == CacheFormat::kF32    ? attend_tile_as<CacheFormat::kF32>
+                   : tile.format == CacheFormat::kF16  ? attend_tile_as<CacheFormat::kF16>
+                   : tile.format == CacheFormat::kBF16 ? attend_tile_as<CacheFormat::kBF16>
+                                                       : attend_tile_as<CacheFormat::kQ8_0>;
   run(tile, scratch);
 }
 

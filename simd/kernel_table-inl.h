@@ -7,7 +7,6 @@
 #define OCTAVO_SIMD_KERNEL_TABLE_INL_H_
 #endif
 
-#include "simd/attention-inl.h"
 #include "simd/attention_tiles-inl.h"
 #include "simd/machine-inl.h"
 #include "simd/matmul_float-inl.h"
@@ -33,7 +32,6 @@ inline const Kernels* table() {
                                      .axpy = axpy,
                                      .rope = rope,
                                      .to_cache = to_cache,
-                                     .attend = attend,
                                      .attend_tile = attend_tile,
                                      .read_memory = read_memory,
                                      .spin_float = spin_float,

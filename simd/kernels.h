@@ -13,6 +13,7 @@
 
 #include "quant/format.h"
 #include "simd/bf16_rows.h"
+#include "simd/kv_block.h"
 #include "simd/wide.h"
 
 namespace octavo {
@@ -32,17 +33,6 @@ inline constexpr float kQ8SmallestMax = 1e-36f;
 /// and a line more, so that the rows of a block do not share one set of the first-level cache.
 inline constexpr int64_t q8_padded(int64_t cols) { return (cols + 255) / 256 * 256 + 64; }
 
-/// Keys or values of one head in the cache: `data` [positions, head_dim] of 2-byte or 4-byte
-/// floats.
-enum class CacheFormat : uint8_t { kF32, kF16, kBF16 };
-
-/// A run of consecutive cache entries.
-struct KvRun {
-  const std::byte* keys;    ///< [count, head_dim]
-  const std::byte* values;  ///< [count, head_dim]
-  int64_t count;
-};
-
 /// How a thread goes through memory that it only reads.
 struct ReadPattern {
   int streams = 1;     ///< equal regions read side by side: 1, 2 or 4
@@ -57,16 +47,21 @@ struct AttendTile {
   int64_t q_stride;
   float* out;  ///< [tokens, out_stride], of which the first [group, head_dim] are written
   int64_t out_stride;
-  float scale;     ///< 1 / sqrt(head_dim)
-  int64_t window;  ///< entries that a token sees, its own included; 0: all before it
-  /// Position of the first entry: blocks of keys begin at multiples of kTileKeys, so that a row's
-  /// sums are added up in the same order in whatever tile it is.
-  int64_t start;
-  /// From the oldest entry that the first token sees to the last token's own.
-  std::span<const KvRun> runs;
+  float scale;       ///< 1 / sqrt(head_dim)
+  int64_t window;    ///< positions that a token sees, its own included; 0: all before it
+  int64_t position;  ///< of the first token
+  /// What the tokens see of these blocks is what they attend to. A row's sums are added up in the
+  /// same order in whatever tile it is.
+  std::span<const KvBlock> blocks;
+  int64_t first;  ///< position of the first block, a multiple of kTileKeys
+  /// [tokens * group] each, or null. Not null: `out` gets the sum of each row's values weighted
+  /// with e^(score - largest), `total` the sum of these weights; a row that sees nothing has a
+  /// total of 0. Null: `out` is the weighted mean.
+  float* largest = nullptr;
+  float* total = nullptr;
 };
-/// Keys that a block of queries meets at a time, and what each part of the scratch rounds up to.
-inline constexpr int64_t kTileKeys = 64, kTilePadding = 32;
+/// What each part of the scratch rounds up to.
+inline constexpr int64_t kTilePadding = 32;
 inline constexpr int64_t tile_padded(int64_t count) {
   return (count + kTilePadding - 1) / kTilePadding * kTilePadding;
 }
@@ -127,13 +122,9 @@ struct Kernels {
   void (*axpy)(float a, const float* x, float* y, int64_t count);
   /// Rotates pairs (x[i], x[i + half]) by the angles of cosine, sine [half].
   void (*rope)(float* x, const float* cosine, const float* sine, int64_t half);
-  /// Narrows [count] floats to the cache's format.
-  void (*to_cache)(CacheFormat format, const float* x, std::byte* out, int64_t count);
-  /// One token against the cache for `group` query heads that share one kv head.
-  /// q, out [group, head_dim]; scores: scratch [group, sum of counts]; scale = 1 / sqrt(head_dim).
-  void (*attend)(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
-                 std::span<const KvRun> runs, float* scores, float* out);
-  /// The same for a block of tokens; scratch [attend_tile_scratch(tokens * group, head_dim)],
+  /// A key or value x [head_dim] as an entry of the cache, for put_key() and put_value().
+  void (*to_cache)(CacheFormat format, const float* x, std::byte* entry, int64_t head_dim);
+  /// Attention of a block of tokens; scratch [attend_tile_scratch(tokens * group, head_dim)],
   /// aligned to 64 bytes. A row has the same bits in any tile. With AMX, 2-byte caches meet queries
   /// and weights that are each the sum of two bf16 numbers.
   void (*attend_tile)(const AttendTile& tile, float* scratch);

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "hwy/contrib/math/math-inl.h"
+#include "quant/block.h"
 #include "quant/float16.h"
 #include "simd/common-inl.h"
 
@@ -121,7 +122,31 @@ inline void rope(float* x, const float* cosine, const float* sine, int64_t half)
 /// Without F16C Highway narrows to f16 in software and truncates.
 constexpr bool kNarrowsToNearest = HWY_TARGET != HWY_SSE4 && HWY_TARGET != HWY_SSSE3;
 
+/// The rest of a block are zeros.
+inline void to_q8_cache(const float* x, std::byte* out, int64_t count) {
+  for (int64_t first = 0; first < count; first += 32, out += sizeof(BlockQ8_0)) {
+    HWY_ALIGN float values[32] = {};
+    std::copy_n(x + first, std::min<int64_t>(32, count - first), values);
+    VF most = hn::Zero(DF());
+    for (int64_t i = 0; i < 32; i += kLanes) {
+      most = hn::Max(most, hn::Abs(hn::Load(DF(), values + i)));
+    }
+    BlockQ8_0 block;
+    const float largest = hn::GetLane(hn::MaxOfLanes(DF(), most));
+    block.d = f32_to_f16(std::min(largest / 127.0f, 65504.0f));
+    const float scale = f16_to_f32(block.d), inverse = scale > 0 ? 1.0f / scale : 0.0f;
+    const hn::Rebind<int8_t, DI> di8;
+    for (int64_t i = 0; i < 32; i += kLanes) {
+      const VF quants = hn::Mul(hn::Load(DF(), values + i), hn::Set(DF(), inverse));
+      const VF near = hn::Min(hn::Max(quants, hn::Set(DF(), -127.0f)), hn::Set(DF(), 127.0f));
+      hn::StoreU(hn::DemoteTo(di8, hn::NearestInt(near)), di8, block.qs + i);
+    }
+    std::memcpy(out, &block, sizeof(block));
+  }
+}
+
 inline void to_cache(CacheFormat format, const float* x, std::byte* out, int64_t count) {
+  if (format == CacheFormat::kQ8_0) return to_q8_cache(x, out, count);
   if (format == CacheFormat::kF32) {
     std::memcpy(out, x, 4 * count);
     return;

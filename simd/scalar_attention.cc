@@ -4,94 +4,96 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <vector>
 
+#include "quant/block.h"
 #include "quant/float16.h"
 
 namespace octavo::scalar {
 namespace {
 
-float cache_value(CacheFormat format, const std::byte* data, int64_t i) {
-  if (format == CacheFormat::kF32) {
-    float value;
-    std::memcpy(&value, data + 4 * i, 4);
-    return value;
+// An entry of the cache [head_dim].
+void to_floats(CacheFormat format, const std::byte* entry, std::span<float> out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (format == CacheFormat::kQ8_0) {
+      BlockQ8_0 block;
+      std::memcpy(&block, entry + i / 32 * sizeof(block), sizeof(block));
+      out[i] = f16_to_f32(block.d) * static_cast<float>(block.qs[i % 32]);
+    } else if (format == CacheFormat::kF32) {
+      std::memcpy(&out[i], entry + 4 * i, 4);
+    } else {
+      uint16_t bits;
+      std::memcpy(&bits, entry + 2 * i, 2);
+      out[i] = format == CacheFormat::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+    }
   }
-  uint16_t bits;
-  std::memcpy(&bits, data + 2 * i, 2);
-  return format == CacheFormat::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
-// Weighs the entries [begin, end) of the runs one by one; a larger score rescales what came before.
-void attend_entries(const AttendTile& tile, const float* q, int64_t begin, int64_t end,
-                    float* out) {
-  float largest = -INFINITY, sum = 0;
-  std::fill_n(out, tile.head_dim, 0.0f);
-  int64_t i = 0;
-  for (const KvRun& run : tile.runs) {
-    for (int64_t n = 0; n < run.count; ++n, ++i) {
-      if (i < begin || i >= end) continue;
+// Weighs the positions [begin, end) of the blocks one by one; a larger score rescales what came
+// before.
+class Row {
+ public:
+  explicit Row(const AttendTile& tile)
+      : tile_(tile),
+        entry_(static_cast<size_t>(cache_entry_bytes(tile.format, tile.head_dim))),
+        key_(static_cast<size_t>(tile.head_dim)),
+        value_(key_.size()) {}
+
+  void attend(const float* q, int64_t begin, int64_t end, float* out) {
+    largest_ = std::numeric_limits<float>::lowest();
+    total_ = 0;
+    std::fill_n(out, tile_.head_dim, 0.0f);
+    for (int64_t position = begin; position < end; ++position) {
+      read(position);
       float dot = 0;
-      for (int64_t k = 0; k < tile.head_dim; ++k) {
-        dot += q[k] * cache_value(tile.format, run.keys, n * tile.head_dim + k);
-      }
-      const float score = dot * tile.scale, before = largest;
-      largest = std::max(largest, score);
-      const float shrink = std::exp(before - largest), weight = std::exp(score - largest);
-      sum = sum * shrink + weight;
-      for (int64_t k = 0; k < tile.head_dim; ++k) {
-        const float value = cache_value(tile.format, run.values, n * tile.head_dim + k);
-        out[k] = out[k] * shrink + weight * value;
+      for (int64_t k = 0; k < tile_.head_dim; ++k) dot += q[k] * key_[static_cast<size_t>(k)];
+      const float score = dot * tile_.scale, before = largest_;
+      largest_ = std::max(largest_, score);
+      const float shrink = std::exp(before - largest_), weight = std::exp(score - largest_);
+      total_ = total_ * shrink + weight;
+      for (int64_t k = 0; k < tile_.head_dim; ++k) {
+        out[k] = out[k] * shrink + weight * value_[static_cast<size_t>(k)];
       }
     }
   }
-  for (int64_t k = 0; k < tile.head_dim; ++k) out[k] /= sum;
-}
+  float largest() const { return largest_; }
+  float total() const { return total_; }
+
+ private:
+  void read(int64_t position) {
+    const int64_t at = position - tile_.first;
+    const KvBlock& block = tile_.blocks[static_cast<size_t>(at / kTileKeys)];
+    get_key(tile_.format, tile_.head_dim, block.keys, at % kTileKeys, entry_.data());
+    to_floats(tile_.format, entry_.data(), key_);
+    get_value(tile_.format, tile_.head_dim, block.values, at % kTileKeys, entry_.data());
+    to_floats(tile_.format, entry_.data(), value_);
+  }
+
+  const AttendTile& tile_;
+  std::vector<std::byte> entry_;    // [cache_entry_bytes]
+  std::vector<float> key_, value_;  // [head_dim]
+  float largest_ = 0, total_ = 0;
+};
 
 }  // namespace
 
-void attend(CacheFormat format, const float* q, int64_t group, int64_t head_dim, float scale,
-            std::span<const KvRun> runs, float* scratch, float* out) {
-  int64_t total = 0;
-  for (const KvRun& run : runs) total += run.count;
-  for (int64_t g = 0; g < group; ++g) {
-    float* scores = scratch + g * total;
-    float* out_head = out + g * head_dim;
-    float largest = -INFINITY;
-    int64_t i = 0;
-    for (const KvRun& run : runs) {
-      for (int64_t n = 0; n < run.count; ++n, ++i) {
-        float dot = 0;
-        for (int64_t k = 0; k < head_dim; ++k) {
-          dot += q[g * head_dim + k] * cache_value(format, run.keys, n * head_dim + k);
-        }
-        scores[i] = dot * scale;
-        largest = std::max(largest, scores[i]);
-      }
-    }
-    float sum = 0;
-    for (i = 0; i < total; ++i) sum += scores[i] = std::exp(scores[i] - largest);
-    std::fill_n(out_head, head_dim, 0.0f);
-    i = 0;
-    for (const KvRun& run : runs) {
-      for (int64_t n = 0; n < run.count; ++n, ++i) {
-        for (int64_t k = 0; k < head_dim; ++k) {
-          out_head[k] += scores[i] * cache_value(format, run.values, n * head_dim + k);
-        }
-      }
-    }
-    for (int64_t k = 0; k < head_dim; ++k) out_head[k] /= sum;
-  }
-}
-
 void attend_tile(const AttendTile& tile, float* /*scratch*/) {
-  int64_t entries = 0;
-  for (const KvRun& run : tile.runs) entries += run.count;
+  Row row(tile);
+  const int64_t last = tile.first + kTileKeys * static_cast<int64_t>(tile.blocks.size());
   for (int64_t t = 0; t < tile.tokens; ++t) {
-    const int64_t end = entries - tile.tokens + t + 1;
-    const int64_t begin = tile.window > 0 ? std::max<int64_t>(0, end - tile.window) : 0;
+    const int64_t end = tile.position + t + 1;
+    const int64_t oldest = tile.window > 0 ? std::max<int64_t>(0, end - tile.window) : 0;
     for (int64_t g = 0; g < tile.group; ++g) {
-      attend_entries(tile, tile.q + t * tile.q_stride + g * tile.head_dim, begin, end,
-                     tile.out + t * tile.out_stride + g * tile.head_dim);
+      float* out = tile.out + t * tile.out_stride + g * tile.head_dim;
+      row.attend(tile.q + t * tile.q_stride + g * tile.head_dim, std::max(oldest, tile.first),
+                 std::min(end, last), out);
+      if (tile.largest == nullptr) {
+        for (int64_t k = 0; k < tile.head_dim; ++k) out[k] /= row.total();
+      } else {
+        tile.largest[t * tile.group + g] = row.largest();
+        tile.total[t * tile.group + g] = row.total();
+      }
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "quant/block.h"
 #include "quant/float16.h"
 #include "quant/packed.h"
 #include "simd/kernels.h"
@@ -93,7 +94,25 @@ void rope(float* x, const float* cosine, const float* sine, int64_t half) {
   }
 }
 
+void to_q8_cache(const float* x, std::byte* out, int64_t count) {
+  for (int64_t first = 0; first < count; first += 32, out += sizeof(BlockQ8_0)) {
+    const int64_t size = std::min<int64_t>(32, count - first);
+    float largest = 0;
+    for (int64_t i = first; i < first + size; ++i) largest = std::max(largest, std::abs(x[i]));
+    BlockQ8_0 block = {};
+    // The largest f16; a scale that is zeros as f16 makes zeros.
+    block.d = f32_to_f16(std::min(largest / 127.0f, 65504.0f));
+    const float scale = f16_to_f32(block.d), inverse = scale > 0 ? 1.0f / scale : 0.0f;
+    for (int64_t i = 0; i < size; ++i) {
+      const float quant = std::nearbyint(x[first + i] * inverse);
+      block.qs[i] = static_cast<int8_t>(std::clamp(quant, -127.0f, 127.0f));
+    }
+    std::memcpy(out, &block, sizeof(block));
+  }
+}
+
 void to_cache(CacheFormat format, const float* x, std::byte* out, int64_t count) {
+  if (format == CacheFormat::kQ8_0) return to_q8_cache(x, out, count);
   if (format == CacheFormat::kF32) {
     std::memcpy(out, x, 4 * count);
     return;
@@ -137,7 +156,6 @@ constexpr Kernels kScalar = {.name = "scalar",
                              .axpy = axpy,
                              .rope = rope,
                              .to_cache = to_cache,
-                             .attend = scalar::attend,
                              .attend_tile = scalar::attend_tile,
                              .read_memory = read_memory,
                              .spin_float = spin_float,

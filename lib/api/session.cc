@@ -14,6 +14,8 @@ KvType kv_type(CacheType type, const std::string& format) {
       return KvType::kF16;
     case CacheType::kBF16:
       return KvType::kBF16;
+    case CacheType::kQ8_0:
+      return KvType::kQ8_0;
     case CacheType::kAuto:
       break;
   }

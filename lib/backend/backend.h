@@ -37,10 +37,12 @@ class Activation {
 using ActivationPtr = std::unique_ptr<Activation>;
 
 /// How keys and values are kept.
-enum class KvType : uint8_t { kF32, kF16, kBF16 };
+enum class KvType : uint8_t { kF32, kF16, kBF16, kQ8_0 };
 
-/// Bytes of one head's key or value, as KvCache::read gives it.
+/// Bytes of one head's key or value, as KvCache::read gives it: floats, or q8_0's blocks of 32
+/// values in 34 bytes, of which the last may be part empty.
 inline int64_t kv_head_bytes(KvType type, int64_t head_dim) {
+  if (type == KvType::kQ8_0) return (head_dim + 31) / 32 * 34;
   return head_dim * (type == KvType::kF32 ? 4 : 2);
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kRows = 70, kDim = 300, kFfn = 272, kExperts = 3, kContext = 200;
 constexpr Format kFormats[] = {Format::kQ4_0, Format::kQ4_K, Format::kQ5_K,
-                                Format::kQ6_K, Format::kQ8_0, Format::kBF16};
+                               Format::kQ6_K, Format::kQ8_0, Format::kBF16};
 constexpr int64_t kRowCounts[] = {1, 17, 40, 70};
 
 int bf16_calls = 0;
@@ -220,14 +220,15 @@ TEST_F(AmxOps, Attention) {
   const int64_t cols = reference.kv_heads * reference.head_dim;
   for (const auto& [type, format] :
        {std::pair(KvType::kF32, CacheFormat::kF32), std::pair(KvType::kF16, CacheFormat::kF16),
-        std::pair(KvType::kBF16, CacheFormat::kBF16)}) {
+        std::pair(KvType::kBF16, CacheFormat::kBF16),
+        std::pair(KvType::kQ8_0, CacheFormat::kQ8_0)}) {
     const KvCachePtr cache = backend_->kv_cache({.layers = 1,
                                                  .kv_heads = reference.kv_heads,
                                                  .head_dim = reference.head_dim,
                                                  .context = kContext,
                                                  .type = type});
-    const Cached keys(format, random_keys(kContext, reference));
-    const Cached values(format, random_.normals(kContext * cols));
+    const Cached keys(format, reference.head_dim, random_keys(kContext, reference));
+    const Cached values(format, reference.head_dim, random_.normals(kContext * cols));
     const std::vector<float> q = random_.normals(kContext * q_cols);
     Matrix actual(kContext, q_cols);
     int64_t position = 0;

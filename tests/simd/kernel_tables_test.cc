@@ -33,7 +33,6 @@ TEST(KernelTables, AreComplete) {
     EXPECT_NE(table->axpy, nullptr);
     EXPECT_NE(table->rope, nullptr);
     EXPECT_NE(table->to_cache, nullptr);
-    EXPECT_NE(table->attend, nullptr);
     EXPECT_NE(table->attend_tile, nullptr);
     EXPECT_NE(table->read_memory, nullptr);
     EXPECT_NE(table->spin_float, nullptr);

@@ -17,8 +17,7 @@ struct AttendCase {
   CacheFormat format = CacheFormat::kF32;
   int64_t tokens = 1, group = 1, head_dim = 16;
   int64_t past = 0;    ///< entries before the first token's own
-  int64_t window = 0;  ///< the runs hold nothing older than the first token sees
-  int64_t split = 0;   ///< entries of the first run, when the ring wraps; 0: one run
+  int64_t window = 0;  ///< the blocks hold nothing older than the first token sees
   float size = 1;      ///< of the queries
 
   int64_t entries() const { return past + tokens; }
@@ -27,8 +26,7 @@ struct AttendCase {
 inline std::string describe(const AttendCase& c) {
   return "format " + std::to_string(static_cast<int>(c.format)) + ", " + std::to_string(c.tokens) +
          " tokens, group " + std::to_string(c.group) + ", head_dim " + std::to_string(c.head_dim) +
-         ", past " + std::to_string(c.past) + ", window " + std::to_string(c.window) +
-         ", split at " + std::to_string(c.split);
+         ", past " + std::to_string(c.past) + ", window " + std::to_string(c.window);
 }
 
 // A case with its numbers. The rows of q have a gap of NaN between them.
@@ -36,20 +34,22 @@ class AttendProblem {
  public:
   AttendProblem(const AttendCase& c, Random& random)
       : c_(c),
-        keys_(c.format, random.normals(c.entries() * c.head_dim)),
-        values_(c.format, random.normals(c.entries() * c.head_dim)),
+        keys_(c.format, c.head_dim, random.normals(c.entries() * c.head_dim)),
+        values_(c.format, c.head_dim, random.normals(c.entries() * c.head_dim)),
         q_(random.normals(c.tokens * stride(), c.size)) {
     for (int64_t t = 0; t < c.tokens; ++t) {
       std::fill_n(q_.begin() + t * stride() + cols(), kGap, NAN);
     }
   }
 
-  // out [count, cols] of tokens [first, first + count), the first entry being at `start`; checks
-  // that nothing else is written.
+  // out [count, cols] of tokens [first, first + count), the first entry being at `start`, a
+  // multiple of 64 or hidden by the window; checks that nothing else is written.
   std::vector<float> run(const Kernels& table, int64_t first, int64_t count, int64_t start) const {
-    const int64_t oldest =
-        c_.window > 0 ? std::max<int64_t>(0, c_.past + first - c_.window + 1) : 0;
-    const std::vector<KvRun> runs = visible(oldest, c_.past + first + count);
+    const int64_t position = start + c_.past + first;
+    const int64_t oldest = c_.window > 0 ? std::max<int64_t>(0, position - c_.window + 1) : 0;
+    const CachedBlocks cache(c_.format, c_.head_dim, keys_, values_, start);
+    const int64_t skipped = (oldest - cache.first()) / kTileKeys;
+    const int64_t blocks = (position + count - 1) / kTileKeys + 1 - cache.first() / kTileKeys;
     std::vector<float> out(static_cast<size_t>(count * stride()), kGuard);
     const int64_t floats = attend_tile_scratch(count * c_.group, c_.head_dim);
     std::vector<float> scratch(static_cast<size_t>(floats) + 1, kGuard);
@@ -63,8 +63,9 @@ class AttendProblem {
                              .out_stride = stride(),
                              .scale = 1 / std::sqrt(static_cast<float>(c_.head_dim)),
                              .window = c_.window,
-                             .start = start + oldest,
-                             .runs = runs};
+                             .position = position,
+                             .blocks = cache.blocks().subspan(skipped, blocks - skipped),
+                             .first = cache.first() + skipped * kTileKeys};
     table.attend_tile(tile, scratch.data());
     EXPECT_EQ(scratch.back(), kGuard) << describe(c_);
     std::vector<float> dense;
@@ -91,17 +92,6 @@ class AttendProblem {
   static constexpr float kGuard = -12345.5f;
   int64_t cols() const { return c_.group * c_.head_dim; }
   int64_t stride() const { return cols() + kGap; }
-
-  // Entries [begin, end) as runs.
-  std::vector<KvRun> visible(int64_t begin, int64_t end) const {
-    const int64_t bytes = c_.head_dim * (c_.format == CacheFormat::kF32 ? 4 : 2);
-    const auto run = [&](int64_t from, int64_t to) {
-      return KvRun{keys_.bytes.data() + from * bytes, values_.bytes.data() + from * bytes,
-                   to - from};
-    };
-    if (c_.split <= begin || c_.split >= end) return {run(begin, end)};
-    return {run(begin, c_.split), run(c_.split, end)};
-  }
 
   AttendCase c_;
   Cached keys_, values_;

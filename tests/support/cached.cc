@@ -1,6 +1,8 @@
 #include "support/cached.h"
 
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "quant/float16.h"
@@ -9,25 +11,62 @@
 namespace octavo::test {
 namespace {
 
-float narrowed(CacheFormat format, float value) {
+float entry_value(CacheFormat format, const std::byte* entry, int64_t i) {
+  uint16_t bits = 0;
+  float value = 0;
   switch (format) {
     case CacheFormat::kF32:
+      std::memcpy(&value, entry + 4 * i, 4);
       return value;
     case CacheFormat::kF16:
-      return f16_to_f32(f32_to_f16(value));
+      std::memcpy(&bits, entry + 2 * i, 2);
+      return f16_to_f32(bits);
     case CacheFormat::kBF16:
-      return bf16_to_f32(f32_to_bf16(value));
+      std::memcpy(&bits, entry + 2 * i, 2);
+      return bf16_to_f32(bits);
+    case CacheFormat::kQ8_0:
+      std::memcpy(&bits, entry + 34 * (i / 32), 2);
+      return f16_to_f32(bits) * std::bit_cast<int8_t>(entry[34 * (i / 32) + 2 + i % 32]);
   }
   return NAN;
 }
 
 }  // namespace
 
-Cached::Cached(CacheFormat format, std::vector<float> x)
-    : bytes((format == CacheFormat::kF32 ? 4 : 2) * x.size()), values(std::move(x)) {
-  scalar_kernels().to_cache(format, values.data(), bytes.data(),
-                            static_cast<int64_t>(values.size()));
-  for (float& value : values) value = narrowed(format, value);
+Cached::Cached(CacheFormat format, int64_t head_dim, std::vector<float> x) : values(std::move(x)) {
+  const int64_t size = cache_entry_bytes(format, head_dim);
+  const int64_t count = static_cast<int64_t>(values.size()) / head_dim;
+  bytes.resize(static_cast<size_t>(count * size));
+  for (int64_t n = 0; n < count; ++n) {
+    float* row = values.data() + n * head_dim;
+    std::byte* entry = bytes.data() + n * size;
+    scalar_kernels().to_cache(format, row, entry, head_dim);
+    for (int64_t i = 0; i < head_dim; ++i) row[i] = entry_value(format, entry, i);
+  }
+}
+
+CachedBlocks::CachedBlocks(CacheFormat format, int64_t head_dim, const Cached& keys,
+                           const Cached& values, int64_t start)
+    : first_(start / kTileKeys * kTileKeys) {
+  const int64_t entry = cache_entry_bytes(format, head_dim),
+                count = static_cast<int64_t>(keys.bytes.size()) / entry;
+  const int64_t blocks = (start + count - first_ + kTileKeys - 1) / kTileKeys;
+  const int64_t key_bytes = kv_keys_bytes(format, head_dim),
+                bytes = key_bytes + kv_values_bytes(format, head_dim);
+  memory_.resize(static_cast<size_t>(blocks * bytes));
+  const Cached hidden(format, head_dim, std::vector<float>(static_cast<size_t>(head_dim), 1e4f));
+  for (int64_t b = 0; b < blocks; ++b) {
+    std::byte* block = memory_.data() + b * bytes;
+    blocks_.push_back({block, block + key_bytes});
+    for (int64_t slot = 0; slot < kTileKeys; ++slot) {
+      const int64_t n = first_ + b * kTileKeys + slot - start;
+      const bool held = n >= 0 && n < count;
+      put_key(format, head_dim, held ? keys.bytes.data() + n * entry : hidden.bytes.data(), slot,
+              block);
+      put_value(format, head_dim, held ? values.bytes.data() + n * entry : hidden.bytes.data(),
+                slot, block + key_bytes);
+    }
+  }
 }
 
 // A low part is 2^-8 of its number at most, what two parts miss of a float 2^-17; the cache's
@@ -37,6 +76,7 @@ ProductError split_product_error(CacheFormat format) {
     case CacheFormat::kF32:
       return {};
     case CacheFormat::kF16:
+    case CacheFormat::kQ8_0:
       return {0x1p-17 + 0x1p-16, 3};
     case CacheFormat::kBF16:
       return {0x1p-17, 2};

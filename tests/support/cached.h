@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "simd/kernels.h"
@@ -11,11 +12,27 @@
 
 namespace octavo::test {
 
-/// Keys or values in the cache's format, with the values that they really stand for.
+/// Keys or values [count, head_dim] as entries of the cache, with the values that they really
+/// stand for.
 struct Cached {
-  Cached(CacheFormat format, std::vector<float> x);
-  std::vector<std::byte> bytes;
-  std::vector<float> values;
+  Cached(CacheFormat format, int64_t head_dim, std::vector<float> x);
+  std::vector<std::byte> bytes;  // [count, cache_entry_bytes]
+  std::vector<float> values;     // [count, head_dim]
+};
+
+/// Entries at positions start, start + 1, ... as blocks. Every other position of the blocks holds
+/// large numbers, which nobody may look at.
+class CachedBlocks {
+ public:
+  CachedBlocks(CacheFormat format, int64_t head_dim, const Cached& keys, const Cached& values,
+               int64_t start);
+  int64_t first() const { return first_; }
+  std::span<const KvBlock> blocks() const { return blocks_; }
+
+ private:
+  int64_t first_;
+  std::vector<std::byte> memory_;
+  std::vector<KvBlock> blocks_;
 };
 
 /// How products inside attention may be off, relative to each, and how many make one.

@@ -29,16 +29,19 @@ void CpuBackend::prepare_rotation(int64_t rows, int64_t half, double theta, int6
 void CpuBackend::append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
                              CpuKvCache& cache, int64_t layer, int64_t position) {
   const int64_t head_dim = cache.shape().head_dim, half = head_dim / 2;
-  for_rows(rows, k.cols(), [&](int64_t i) {
-    const int64_t r = first + i;
-    float* key = static_cast<CpuActivation&>(k).row(r);
-    const float* value = static_cast<const CpuActivation&>(v).row(r);
-    for (int64_t h = 0; h < cache.shape().kv_heads; ++h) {
-      kernels_.rope(key + h * head_dim, cosine_.data() + r * half, sine_.data() + r * half, half);
-      kernels_.to_cache(cache.format(), key + h * head_dim, cache.key(layer, h, position + r),
-                        head_dim);
-      kernels_.to_cache(cache.format(), value + h * head_dim, cache.value(layer, h, position + r),
-                        head_dim);
+  const int64_t entry = cache_entry_bytes(cache.format(), head_dim);
+  run(rows * k.cols(), [&](int thread, int threads) {
+    std::byte* kept = entries_.data() + 2 * thread * entry;
+    const auto [begin, end] = share(rows, thread, threads);
+    for (int64_t r = first + begin; r < first + end; ++r) {
+      float* key = static_cast<CpuActivation&>(k).row(r);
+      const float* value = static_cast<const CpuActivation&>(v).row(r);
+      for (int64_t h = 0; h < cache.shape().kv_heads; ++h) {
+        kernels_.rope(key + h * head_dim, cosine_.data() + r * half, sine_.data() + r * half, half);
+        kernels_.to_cache(cache.format(), key + h * head_dim, kept, head_dim);
+        kernels_.to_cache(cache.format(), value + h * head_dim, kept + entry, head_dim);
+        cache.put(layer, h, position + r, kept, kept + entry);
+      }
     }
   });
 }
@@ -50,19 +53,6 @@ void CpuBackend::rotate_query(float* query, int64_t r, int64_t group, int64_t he
   }
 }
 
-void CpuBackend::attend_row(const Queries& queries, int thread, int64_t r, int64_t h) {
-  CpuKvCache& cache = queries.cache;
-  const int64_t group = queries.group, head_dim = cache.shape().head_dim;
-  const int64_t position = queries.position + r, head = h * group * head_dim;
-  float* query = queries.q.row(r) + head;
-  rotate_query(query, r, group, head_dim);
-  const std::span<KvRun> runs = thread_runs(thread);
-  const CpuKvCache::Runs seen = cache.visible(queries.layer, h, position, position, runs);
-  kernels_.attend(cache.format(), query, group, head_dim, queries.scale, runs.first(seen.count),
-                  scores_.data() + thread * group * cache.shape().context,
-                  queries.out.row(r) + head);
-}
-
 void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows,
                              int64_t h) {
   CpuKvCache& cache = queries.cache;
@@ -72,9 +62,9 @@ void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, 
     rotate_query(queries.q.row(r) + head, r, group, head_dim);
   }
   const int64_t position = queries.position + first;
-  const std::span<KvRun> runs = thread_runs(thread);
-  const CpuKvCache::Runs seen =
-      cache.visible(queries.layer, h, position, position + rows - 1, runs);
+  const int64_t oldest = cache.oldest(position);
+  const std::span<KvBlock> blocks = thread_blocks(thread);
+  const size_t count = cache.blocks(queries.layer, h, oldest, position + rows - 1, blocks);
   const AttendTile tile = {.format = cache.format(),
                            .tokens = rows,
                            .group = group,
@@ -85,8 +75,9 @@ void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, 
                            .out_stride = queries.out.cols(),
                            .scale = queries.scale,
                            .window = cache.shape().window,
-                           .start = seen.start,
-                           .runs = runs.first(seen.count)};
+                           .position = position,
+                           .blocks = blocks.first(count),
+                           .first = oldest / kTileKeys * kTileKeys};
   kernels_.attend_tile(tile, tiles_.data() + thread * tile_floats_);
 }
 
@@ -101,10 +92,7 @@ int64_t CpuBackend::tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) c
 void CpuBackend::attend_rows(const Queries& queries, int64_t first, int64_t rows) {
   const int64_t kv_heads = queries.cache.shape().kv_heads,
                 head_dim = queries.cache.shape().head_dim;
-  // With 4 heads in a group even one token is a tile: decode and prefill then give a row the same
-  // bits.
-  const bool tiled = rows * queries.group >= kLeastTileRows;
-  const int64_t step = tiled ? tile_tokens(rows, queries.group, kv_heads) : 1;
+  const int64_t step = tile_tokens(rows, queries.group, kv_heads);
   const int64_t blocks = (rows + step - 1) / step, pieces = blocks * kv_heads;
   const int64_t products =
       rows * kv_heads * queries.group * head_dim * (queries.position + first + rows);
@@ -113,11 +101,7 @@ void CpuBackend::attend_rows(const Queries& queries, int64_t first, int64_t rows
   run(products / kProductWork, [&](int thread, int) {
     for (int64_t piece; (piece = taken.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
       const int64_t block = blocks - 1 - piece / kv_heads, h = piece % kv_heads;
-      if (tiled) {
-        attend_tile(queries, thread, first + block * step, std::min(step, rows - block * step), h);
-      } else {
-        attend_row(queries, thread, first + block, h);
-      }
+      attend_tile(queries, thread, first + block * step, std::min(step, rows - block * step), h);
     }
   });
 }

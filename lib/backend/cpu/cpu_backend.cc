@@ -71,14 +71,15 @@ ActivationPtr CpuBackend::activation(int64_t rows, int64_t cols) {
 
 KvCachePtr CpuBackend::kv_cache(const KvShape& shape) {
   const int64_t group = limits_.heads / shape.kv_heads;
-  scores_ = PageArray<float>(team_.size() * group * shape.context);
   tile_floats_ = attend_tile_scratch(std::max(kTileRows, group), shape.head_dim);
   tiles_ = PageArray<float>(team_.size() * tile_floats_);
   cosine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
   sine_ = PageArray<float>(limits_.rows * shape.head_dim / 2);
   rotation_ = {};
   auto cache = std::make_unique<CpuKvCache>(shape);
-  runs_.resize(static_cast<size_t>(team_.size() * cache->most_runs()));
+  blocks_.resize(static_cast<size_t>(team_.size() * cache->most_blocks()));
+  entries_.resize(
+      static_cast<size_t>(team_.size() * 2 * cache_entry_bytes(cache->format(), shape.head_dim)));
   return cache;
 }
 

@@ -85,9 +85,9 @@ class CpuBackend final : public Backend {
   static constexpr int64_t kPackedLeastRows = 16;
   /// Panels of a piece of work; hidden rows that stay in the second-level cache.
   static constexpr int64_t kPackedPiece = 4, kPackedHiddenRows = 128;
-  /// Query rows (tokens times the heads of a group) that attend together: at most, with few rows
-  /// for many threads, and at least.
-  static constexpr int64_t kTileRows = 256, kSmallTileRows = 64, kLeastTileRows = 4;
+  /// Query rows (tokens times the heads of a group) that attend together at most, and with few
+  /// rows for many threads.
+  static constexpr int64_t kTileRows = 256, kSmallTileRows = 64;
 
   /// The rows of one expert within a wave.
   struct Segment {
@@ -165,11 +165,10 @@ class CpuBackend final : public Backend {
   void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
                    CpuKvCache& cache, int64_t layer, int64_t position);
   void rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim);
-  std::span<KvRun> thread_runs(int thread) {
-    const size_t each = runs_.size() / static_cast<size_t>(team_.size());
-    return std::span(runs_).subspan(static_cast<size_t>(thread) * each, each);
+  std::span<KvBlock> thread_blocks(int thread) {
+    const size_t each = blocks_.size() / static_cast<size_t>(team_.size());
+    return std::span(blocks_).subspan(static_cast<size_t>(thread) * each, each);
   }
-  void attend_row(const Queries& queries, int thread, int64_t r, int64_t h);
   void attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows, int64_t h);
   int64_t tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) const;
   /// Rows [first, first + rows), whose keys are in the cache.
@@ -217,10 +216,10 @@ class CpuBackend final : public Backend {
   PageArray<float> hidden_;               // [kWave, ffn] silu(w1 x) * (w3 x)
   PageArray<float> up_;                   // [kWave, block] w3 x of a few panels, for each thread
   PageArray<float> down_;                 // [rows * top_k, dim] outputs of the experts
-  PageArray<float> scores_;               // [threads, heads / kv_heads, context]
   PageArray<float> tiles_;                // [threads, tile_floats_] scratch of attend_tile
   int64_t tile_floats_ = 0;
-  std::vector<KvRun> runs_;         // [threads, most_runs of the cache]
+  std::vector<KvBlock> blocks_;     // [threads, most_blocks of the cache]
+  std::vector<std::byte> entries_;  // [threads, 2, cache_entry_bytes]
   PageArray<float> cosine_, sine_;  // [rows, head_dim / 2]
   struct {
     int64_t rows = 0, half = 0, position = -1;

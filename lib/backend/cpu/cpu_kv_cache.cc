@@ -7,9 +7,10 @@ namespace octavo {
 namespace {
 
 CacheFormat cache_format(KvType type) {
-  return type == KvType::kF32   ? CacheFormat::kF32
-         : type == KvType::kF16 ? CacheFormat::kF16
-                                : CacheFormat::kBF16;
+  return type == KvType::kF32    ? CacheFormat::kF32
+         : type == KvType::kF16  ? CacheFormat::kF16
+         : type == KvType::kBF16 ? CacheFormat::kBF16
+                                 : CacheFormat::kQ8_0;
 }
 
 constexpr int64_t whole_pages(int64_t positions) {
@@ -21,8 +22,10 @@ constexpr int64_t whole_pages(int64_t positions) {
 CpuKvCache::CpuKvCache(const KvShape& shape)
     : shape_(shape),
       format_(cache_format(shape.type)),
-      head_bytes_(kv_head_bytes(shape.type, shape.head_dim)),
-      page_bytes_(shape.layers * kPage * kv_entry_bytes(shape)),
+      entry_bytes_(kv_head_bytes(shape.type, shape.head_dim)),
+      keys_bytes_(kv_keys_bytes(format_, shape.head_dim)),
+      block_bytes_(keys_bytes_ + kv_values_bytes(format_, shape.head_dim)),
+      page_bytes_(shape.layers * shape.kv_heads * block_bytes_),
       capacity_(whole_pages(shape.context)) {
   // A context up to the window never hides a key.
   if (shape.window >= shape.context) shape_.window = 0;
@@ -49,58 +52,52 @@ void CpuKvCache::prepare(int64_t first, int64_t count) {
   }
 }
 
-std::byte* CpuKvCache::entry(int64_t layer, int64_t head, int64_t side, int64_t position) const {
-  const int64_t slot = position % capacity_;
-  const int64_t run = (layer * shape_.kv_heads + head) * 2 + side;
-  return pages_[static_cast<size_t>(slot / kPage)].data() +
-         (run * kPage + slot % kPage) * head_bytes_;
+std::byte* CpuKvCache::keys(int64_t layer, int64_t head, int64_t position) const {
+  return pages_[static_cast<size_t>(position % capacity_ / kPage)].data() +
+         (layer * shape_.kv_heads + head) * block_bytes_;
 }
 
-std::byte* CpuKvCache::key(int64_t layer, int64_t head, int64_t position) const {
-  return entry(layer, head, 0, position);
+void CpuKvCache::put(int64_t layer, int64_t head, int64_t position, const std::byte* key,
+                     const std::byte* value) {
+  std::byte* block = keys(layer, head, position);
+  put_key(format_, shape_.head_dim, key, position % kPage, block);
+  put_value(format_, shape_.head_dim, value, position % kPage, block + keys_bytes_);
 }
 
-std::byte* CpuKvCache::value(int64_t layer, int64_t head, int64_t position) const {
-  return entry(layer, head, 1, position);
-}
-
-CpuKvCache::Runs CpuKvCache::visible(int64_t layer, int64_t head, int64_t first, int64_t last,
-                                     std::span<KvRun> runs) const {
-  Runs result = {};
-  result.start = shape_.window > 0 ? std::max<int64_t>(0, first - shape_.window + 1) : 0;
-  for (int64_t position = result.start; position <= last; ++result.count) {
-    const int64_t end = std::min(last + 1, (position / kPage + 1) * kPage);
-    runs[result.count] = {key(layer, head, position), value(layer, head, position), end - position};
-    position = end;
+size_t CpuKvCache::blocks(int64_t layer, int64_t head, int64_t first, int64_t last,
+                          std::span<KvBlock> out) const {
+  size_t count = 0;
+  for (int64_t position = first / kPage * kPage; position <= last; position += kPage) {
+    const std::byte* block = keys(layer, head, position);
+    out[count++] = {block, block + keys_bytes_};
   }
-  return result;
-}
-
-template <class Body>
-void CpuKvCache::for_entries(int64_t layer, int64_t first, int64_t count, Body&& body) const {
-  int64_t offset = 0;
-  for (int64_t position = first; position < first + count; ++position) {
-    for (int64_t side = 0; side < 2; ++side) {
-      for (int64_t head = 0; head < shape_.kv_heads; ++head, offset += head_bytes_) {
-        body(offset, entry(layer, head, side, position));
-      }
-    }
-  }
+  return count;
 }
 
 void CpuKvCache::read(int64_t layer, int64_t first, int64_t count,
                       std::span<std::byte> host) const {
-  for_entries(layer, first, count, [&](int64_t offset, const std::byte* kept) {
-    std::memcpy(host.data() + offset, kept, static_cast<size_t>(head_bytes_));
-  });
+  const int64_t side = shape_.kv_heads * entry_bytes_;
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t head = 0; head < shape_.kv_heads; ++head) {
+      const std::byte* block = keys(layer, head, first + i);
+      std::byte* entry = host.data() + 2 * i * side + head * entry_bytes_;
+      const int64_t slot = (first + i) % kPage;
+      get_key(format_, shape_.head_dim, block, slot, entry);
+      get_value(format_, shape_.head_dim, block + keys_bytes_, slot, entry + side);
+    }
+  }
 }
 
 void CpuKvCache::write(int64_t layer, int64_t first, int64_t count,
                        std::span<const std::byte> host) {
   prepare(first, count);
-  for_entries(layer, first, count, [&](int64_t offset, std::byte* kept) {
-    std::memcpy(kept, host.data() + offset, static_cast<size_t>(head_bytes_));
-  });
+  const int64_t side = shape_.kv_heads * entry_bytes_;
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t head = 0; head < shape_.kv_heads; ++head) {
+      const std::byte* entry = host.data() + 2 * i * side + head * entry_bytes_;
+      put(layer, head, first + i, entry, entry + side);
+    }
+  }
 }
 
 }  // namespace octavo

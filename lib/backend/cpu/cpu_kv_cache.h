@@ -1,6 +1,7 @@
 // Keys and values in pages of 64 positions, which caches share until one writes.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 #include <vector>
@@ -62,30 +63,30 @@ class CpuKvCache final : public KvCache {
   /// pages that others hold too. Throws Error(kIo) without memory.
   void prepare(int64_t first, int64_t count);
 
-  /// Of a position that was prepared or written.
-  std::byte* key(int64_t layer, int64_t head, int64_t position) const;
-  std::byte* value(int64_t layer, int64_t head, int64_t position) const;
+  /// An entry [cache_entry_bytes] as Kernels::to_cache makes it, of a position that was prepared.
+  void put(int64_t layer, int64_t head, int64_t position, const std::byte* key,
+           const std::byte* value);
 
-  /// The entries that the tokens at positions [first, last] see, oldest first: a run for each page.
-  struct Runs {
-    size_t count;
-    int64_t start;  ///< position of the oldest
-  };
-  Runs visible(int64_t layer, int64_t head, int64_t first, int64_t last,
-               std::span<KvRun> runs) const;
-  /// Runs that visible() writes at most.
-  int64_t most_runs() const { return static_cast<int64_t>(pages_.size()) + 1; }
+  /// The blocks of the positions [first, last] of one head, which are held.
+  size_t blocks(int64_t layer, int64_t head, int64_t first, int64_t last,
+                std::span<KvBlock> out) const;
+  /// Blocks that blocks() writes at most: the oldest and the newest positions may share one.
+  int64_t most_blocks() const { return static_cast<int64_t>(pages_.size()) + 1; }
+  /// The oldest position that a token sees.
+  int64_t oldest(int64_t position) const {
+    return shape_.window > 0 ? std::max<int64_t>(0, position - shape_.window + 1) : 0;
+  }
 
  private:
-  std::byte* entry(int64_t layer, int64_t head, int64_t side, int64_t position) const;
-  /// Calls body(from the host, in the cache) for each head of each side of the positions.
-  template <class Body>
-  void for_entries(int64_t layer, int64_t first, int64_t count, Body&& body) const;
+  /// The block that holds `position`.
+  std::byte* keys(int64_t layer, int64_t head, int64_t position) const;
 
   KvShape shape_;
   CacheFormat format_;
-  int64_t head_bytes_, page_bytes_, capacity_;
-  std::vector<KvPage> pages_;  ///< [capacity / kPage], each [layers, kv_heads, 2, kPage, head]
+  int64_t entry_bytes_;               ///< of one position's key or value, outside
+  int64_t keys_bytes_, block_bytes_;  ///< of one head's keys, and of both sides, in a page
+  int64_t page_bytes_, capacity_;
+  std::vector<KvPage> pages_;  ///< [capacity / kPage], each [layers, kv_heads, keys and values]
 };
 
 }  // namespace octavo

@@ -64,6 +64,7 @@ enum class CacheType {
   kF32,
   kF16,
   kBF16,
+  kQ8_0,  ///< blocks of 32 bytes with a scale: little more than half of f16
 };
 
 struct SessionOptions {
