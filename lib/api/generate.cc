@@ -18,14 +18,16 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// Text of the generated tokens, which goes on where the prompt ended. A model without a tokenizer
-/// has none.
+/// Text of the generated tokens, which goes on where `before` and the prompt ended. A model without
+/// a tokenizer has none.
 class GeneratedText {
  public:
-  GeneratedText(const Session& session, std::span<const int32_t> prompt) {
-    const Tokenizer* tokenizer = session.model().impl()->tokenizer.get();
+  GeneratedText(const Model& model, std::span<const int32_t> before,
+                std::span<const int32_t> prompt) {
+    const Tokenizer* tokenizer = model.impl()->tokenizer.get();
     if (tokenizer == nullptr) return;
-    stream_.emplace(*tokenizer, session.position() == 0);
+    stream_.emplace(*tokenizer, true);
+    for (const int32_t id : before) stream_->add(id);
     for (const int32_t id : prompt) stream_->add(id);
   }
   std::string add(int32_t id) { return stream_ ? stream_->add(id) : std::string(); }
@@ -35,11 +37,11 @@ class GeneratedText {
   std::optional<TextStream> stream_;
 };
 
-void check_prompt(const Session& session, std::span<const int32_t> prompt) {
+void check_prompt(const Session& session, std::span<const int32_t> prompt, int64_t before) {
   if (prompt.empty()) fail(ErrorCode::kInvalidArgument, "the prompt is empty");
-  const int64_t count = static_cast<int64_t>(prompt.size());
-  const int64_t room = session.context() - session.position();
-  if (count <= room) return;
+  const auto count = static_cast<int64_t>(prompt.size());
+  const int64_t room = session.context() - before;
+  if (count <= room || session.shifts_context()) return;
   fail(ErrorCode::kOutOfRange,
        "the prompt has {} tokens, but the context of {} has room for {}; shorten it or ask for a "
        "larger context",
@@ -51,17 +53,21 @@ void check_prompt(const Session& session, std::span<const int32_t> prompt) {
 GenerateResult generate(Session& session, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const SamplingOptions& sampling,
                         const std::function<bool(const Token&)>& on_token) {
-  check_prompt(session, prompt);
+  const std::span<const int32_t> before =
+      options.whole_prompt ? std::span<const int32_t>() : session.tokens();
+  check_prompt(session, prompt, static_cast<int64_t>(before.size()));
   Sampler sampler(sampling);
   for (const int32_t id : prompt) sampler.accept(id);
-  GeneratedText text(session, prompt);
+  GeneratedText text(session.model(), before, prompt);
   GenerateResult result;
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
   const int32_t eos = session.model().info().eos;
 
   const Stopwatch prefill;
-  std::span<const float> logits = session.feed(prompt);
+  std::span<const float> logits =
+      options.whole_prompt ? session.prompt(prompt) : session.feed(prompt);
   result.prefill_seconds = prefill.seconds();
+  if (options.whole_prompt) result.reused = session.reused();
 
   result.reason = StopReason::kMaxTokens;
   while (result.generated_tokens != options.max_tokens) {
@@ -74,7 +80,7 @@ GenerateResult generate(Session& session, std::span<const int32_t> prompt,
     }
     ++result.generated_tokens;
     const bool enough = result.generated_tokens == options.max_tokens;
-    const bool full = session.position() == session.context();
+    const bool full = session.position() == session.context() && !session.shifts_context();
     Token token{id, text.add(id)};
     if (enough || full) token.text += text.finish();
     if (!on_token(token)) {

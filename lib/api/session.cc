@@ -1,23 +1,15 @@
-#include "api/model_impl.h"
-#include "backend/profiled_backend.h"
+#include "api/session_impl.h"
+
+#include <algorithm>
+
 #include "core/error.h"
-#include "model/transformer.h"
 
 namespace octavo {
 namespace {
 
-KvType kv_type(CacheType type, const std::string& format) {
-  switch (type) {
-    case CacheType::kF32:
-      return KvType::kF32;
-    case CacheType::kF16:
-      return KvType::kF16;
-    case CacheType::kBF16:
-      return KvType::kBF16;
-    case CacheType::kQ8_0:
-      return KvType::kQ8_0;
-    case CacheType::kAuto:
-      break;
+KvType kv_type(CacheType option, const std::string& format) {
+  for (const NamedCacheType& type : kCacheTypes) {
+    if (type.option == option) return type.type;
   }
   return format == "f32" ? KvType::kF32 : KvType::kF16;
 }
@@ -43,30 +35,110 @@ std::span<const Value> row_of(const std::vector<Value>& values, int64_t row, int
 
 }  // namespace
 
-struct Session::Impl {
-  Impl(const Model& opened, const SessionOptions& options)
-      : model(opened),
-        profiled(*opened.impl()->device, record),
-        transformer(opened.impl()->file.config(), opened.impl()->weights,
-                    options.profile ? static_cast<Device&>(profiled) : *opened.impl()->device,
-                    transformer_options(options, opened.info())),
-        logits(static_cast<size_t>(opened.info().vocab)) {}
-
-  /// Before anything is computed, so that a refused call leaves the session as it was.
-  void check(std::span<const int32_t> ids) const {
-    if (ids.empty()) fail(ErrorCode::kInvalidArgument, "there are no tokens to feed");
-    transformer.check(ids);
+std::string_view cache_type_name(KvType type) {
+  for (const NamedCacheType& known : kCacheTypes) {
+    if (known.type == type) return known.name;
   }
+  return "";
+}
 
-  const Model model;
-  OpRecord record;          ///< stays empty unless the transformer runs on `profiled`
-  ProfiledDevice profiled;  ///< the model's device, with an eye on it
-  Transformer transformer;
-  std::vector<float> logits;  ///< [vocab], of the last feed
-};
+Session::Impl::Impl(const Model& opened, const SessionOptions& wanted)
+    : model(opened),
+      options(wanted),
+      profiled(*opened.impl()->device, record),
+      transformer(opened.impl()->file.config(), opened.impl()->weights,
+                  wanted.profile ? static_cast<Device&>(profiled) : *opened.impl()->device,
+                  transformer_options(wanted, opened.info())),
+      logits(static_cast<size_t>(opened.info().vocab)) {
+  if (!wanted.context_shift) return;
+  if (wanted.keep < 0 || wanted.keep > transformer.context() - 2) {
+    fail(ErrorCode::kInvalidArgument,
+         "a context of {} cannot be shifted with {} tokens kept from its start; keep 0 to {}",
+         transformer.context(), wanted.keep, std::max<int64_t>(0, transformer.context() - 2));
+  }
+}
+
+void Session::Impl::check(std::span<const int32_t> ids, int64_t free) const {
+  if (ids.empty()) fail(ErrorCode::kInvalidArgument, "there are no tokens to feed");
+  if (!options.context_shift && static_cast<int64_t>(ids.size()) > free) {
+    fail(ErrorCode::kOutOfRange, "{} tokens do not fit: the context of {} has room for {}",
+         ids.size(), transformer.context(), free);
+  }
+  transformer.check_vocabulary(ids);
+}
+
+void Session::Impl::advance_chunk(std::span<const int32_t> chunk, int64_t begin, Logits want,
+                                  int64_t first, const Sink& sink) {
+  const auto vocab = static_cast<size_t>(model.info().vocab);
+  const auto on_logits = [&](int64_t at, int64_t rows, std::span<const float> values) {
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t index = begin + at + row;
+      const auto of_row = values.subspan(static_cast<size_t>(row) * vocab, vocab);
+      if (at + row + 1 == static_cast<int64_t>(chunk.size())) {
+        std::copy(of_row.begin(), of_row.end(), logits.begin());
+      }
+      if (sink && index >= first) sink(index, of_row);
+    }
+  };
+  tokens.insert(tokens.end(), chunk.begin(), chunk.end());
+  try {
+    transformer.forward(chunk, want, on_logits);
+  } catch (...) {  // what the caller's functions threw
+    tokens.resize(static_cast<size_t>(transformer.position()));
+    throw;
+  }
+}
+
+void Session::Impl::advance(std::span<const int32_t> ids, int64_t first, const Sink& sink) {
+  const auto total = static_cast<int64_t>(ids.size());
+  logits_known = false;
+  for (int64_t done = 0; done < total;) {
+    if (room() == 0) shift_context();
+    const int64_t count = std::min({transformer.chunk(), total - done, room()});
+    const bool is_last = done + count == total;
+    const bool all = sink && done + count > first;
+    advance_chunk(ids.subspan(static_cast<size_t>(done), static_cast<size_t>(count)), done,
+                  all       ? Logits::kAll
+                  : is_last ? Logits::kLast
+                            : Logits::kNone,
+                  first, sink);
+    done += count;
+    logits_known = is_last;
+    if (progress && !progress(done, total) && !is_last) {
+      fail(ErrorCode::kCancelled, "stopped after {} of {} tokens", done, total);
+    }
+  }
+}
+
+void Session::Impl::shift_context() {
+  const int64_t full = transformer.position(), window = transformer.cache().shape().window;
+  int64_t keep = options.keep, dropped = (full - keep) / 2;
+  if (window > 0) {
+    // Only the window's keys are there to move, and the next token sees all of them. Where the
+    // context is hardly longer than the window, what it begins with is given up instead.
+    const int64_t most = full - keep - window + 1;
+    if (most >= dropped / 2) {
+      dropped = std::min(dropped, most);
+    } else {
+      keep = 0;
+      dropped = full / 2;
+    }
+  }
+  dropped = std::max<int64_t>(1, dropped);
+  transformer.drop(keep, dropped);
+  tokens.erase(tokens.begin() + keep, tokens.begin() + keep + dropped);
+}
+
+void Session::Impl::rewind(int64_t position) {
+  if (position == transformer.position()) return;
+  transformer.rewind(position);
+  tokens.resize(static_cast<size_t>(position));
+  logits_known = false;
+}
 
 Session::Session(const Model& model, const SessionOptions& options)
     : impl_(std::make_unique<Impl>(model, options)) {}
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
@@ -75,40 +147,57 @@ const Model& Session::model() const { return impl_->model; }
 int64_t Session::position() const { return impl_->transformer.position(); }
 int64_t Session::context() const { return impl_->transformer.context(); }
 int64_t Session::cache_bytes() const { return impl_->transformer.kv_bytes(); }
-void Session::reset() { impl_->transformer.rewind(0); }
+bool Session::shifts_context() const { return impl_->options.context_shift; }
+std::span<const int32_t> Session::tokens() const { return impl_->tokens; }
+int64_t Session::reused() const { return impl_->reused; }
+void Session::reset() { impl_->rewind(0); }
+void Session::rewind(int64_t position) { impl_->rewind(position); }
+
+void Session::on_progress(std::function<bool(int64_t, int64_t)> callback) {
+  impl_->progress = std::move(callback);
+}
 
 std::span<const float> Session::feed(std::span<const int32_t> ids) {
-  impl_->check(ids);
-  std::vector<float>& kept = impl_->logits;
-  impl_->transformer.forward(ids, Logits::kLast,
-                             [&kept](int64_t, int64_t, std::span<const float> values) {
-                               kept.assign(values.begin(), values.end());
-                             });
-  return kept;
+  impl_->check(ids, impl_->room());
+  impl_->advance(ids, 0, {});
+  return impl_->logits;
 }
 
 void Session::evaluate(std::span<const int32_t> ids, int64_t first,
                        const std::function<void(int64_t, std::span<const float>)>& sink) {
-  impl_->check(ids);
-  const int64_t count = static_cast<int64_t>(ids.size());
+  impl_->check(ids, impl_->room());
+  const auto count = static_cast<int64_t>(ids.size());
   if (first < 0 || first >= count) {
     fail(ErrorCode::kInvalidArgument, "logits asked for from token {} of {}", first, count);
   }
-  // Whole chunks before `first` need no logits; cutting inside a chunk would cost more than it
-  // saves.
-  const int64_t skipped = first - first % impl_->transformer.chunk();
-  const auto head = ids.first(static_cast<size_t>(skipped));
-  if (!head.empty()) impl_->transformer.forward(head, Logits::kNone, {});
-  const int64_t vocab = impl_->model.info().vocab;
-  impl_->transformer.forward(ids.subspan(static_cast<size_t>(skipped)), Logits::kAll,
-                             [&](int64_t begin, int64_t rows, std::span<const float> values) {
-                               for (int64_t row = 0; row < rows; ++row) {
-                                 const int64_t index = skipped + begin + row;
-                                 const auto logits = values.subspan(
-                                     static_cast<size_t>(row * vocab), static_cast<size_t>(vocab));
-                                 if (index >= first) sink(index, logits);
-                               }
-                             });
+  impl_->advance(ids, first, sink);
+}
+
+std::span<const float> Session::prompt(std::span<const int32_t> ids) {
+  impl_->check(ids, context());
+  const std::vector<int32_t>& held = impl_->tokens;
+  const auto differ = std::mismatch(held.begin(), held.end(), ids.begin(), ids.end());
+  auto common = static_cast<int64_t>(differ.first - held.begin());
+  const auto count = static_cast<int64_t>(ids.size());
+  const bool complete = common == count && common == position() && impl_->logits_known;
+  // Without its logits the last token is computed again.
+  if (!complete) common = std::min(common, count - 1);
+  if (!impl_->transformer.can_rewind(common)) common = 0;
+  impl_->reused = common;
+  if (complete) return impl_->logits;
+  const std::vector<int32_t> rest(ids.begin() + common, ids.end());  // ids may be our own
+  impl_->rewind(common);
+  impl_->advance(rest, 0, {});
+  return impl_->logits;
+}
+
+Session Session::fork() const {
+  auto impl = std::make_unique<Impl>(impl_->model, impl_->options);
+  impl->transformer.share(impl_->transformer);
+  impl->tokens = impl_->tokens;
+  impl->logits = impl_->logits;
+  impl->logits_known = impl_->logits_known;
+  return Session(std::move(impl));
 }
 
 void Session::trace_routing(std::function<void(const RoutedToken&)> observer) {

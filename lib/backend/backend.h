@@ -63,6 +63,8 @@ class KvCache {
  public:
   virtual ~KvCache() = default;
   virtual const KvShape& shape() const = 0;
+  /// Newest positions that are held: the context, with a window at least that many.
+  virtual int64_t capacity() const = 0;
   /// Bytes held now; what is shared with other caches counts in full.
   virtual int64_t bytes() const = 0;
   /// A cache with the same entries. They are shared until one of the two writes near them; the two
@@ -137,6 +139,10 @@ class Backend {
   virtual void attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
                          const AttentionShape& shape, KvCache& cache, int64_t layer,
                          int64_t position, Activation& out) = 0;
+  /// Moves the entries of all layers at positions [first, end), which are held, `by` positions
+  /// down: keys are rotated back by as many and rounded to the cache's type again. With a window
+  /// all that is to be seen later must be among them. Takes memory of its own while it runs.
+  virtual void shift(KvCache& cache, int64_t first, int64_t end, int64_t by, double rope_theta) = 0;
   /// Router in f32, top_k of the logits (ties to the lower index), softmax over those, weighted sum
   /// of the chosen experts only. `routing` may be null. out must not be x.
   virtual void moe_ffn(const Activation& x, int64_t rows, const Weight& router,

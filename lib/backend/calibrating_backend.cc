@@ -103,6 +103,11 @@ void CalibratingBackend::attention(Activation& q, Activation& k, const Activatio
   inner_->attention(q, k, v, rows, shape, cache, layer, position, out);
 }
 
+void CalibratingBackend::shift(KvCache& cache, int64_t first, int64_t end, int64_t by,
+                               double rope_theta) {
+  inner_->shift(cache, first, end, by, rope_theta);
+}
+
 void CalibratingBackend::moe_ffn(const Activation& x, int64_t rows, const Weight& router,
                                  std::span<const Expert> experts, int64_t top_k, Activation& out,
                                  Routing* routing) {

@@ -54,6 +54,7 @@ class CalibratingBackend final : public Backend {
   void attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
                  const AttentionShape& shape, KvCache& cache, int64_t layer, int64_t position,
                  Activation& out) override;
+  void shift(KvCache& cache, int64_t first, int64_t end, int64_t by, double rope_theta) override;
   void moe_ffn(const Activation& x, int64_t rows, const Weight& router,
                std::span<const Expert> experts, int64_t top_k, Activation& out,
                Routing* routing) override;

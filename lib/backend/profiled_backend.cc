@@ -44,7 +44,7 @@ void count_attention(const KvShape& shape, int64_t heads, int64_t rows, int64_t 
 
 std::string_view op_name(Op op) {
   constexpr std::array<std::string_view, kOps> kNames = {
-      "embed", "rmsnorm", "matmul_qkv", "attention",     "matmul_out",
+      "embed", "rmsnorm", "matmul_qkv", "attention",     "shift", "matmul_out",
       "add",   "moe_ffn", "ffn",        "matmul_logits", "read"};
   return kNames[static_cast<size_t>(op)];
 }
@@ -107,6 +107,16 @@ void ProfiledBackend::attention(Activation& q, Activation& k, const Activation& 
     inner_->attention(q, k, v, rows, shape, cache, layer, position, out);
   });
   count_attention(cache.shape(), shape.heads, rows, position, totals);
+}
+
+void ProfiledBackend::shift(KvCache& cache, int64_t first, int64_t end, int64_t by,
+                            double rope_theta) {
+  OpTotals& totals = timed(Op::kShift, [&] { inner_->shift(cache, first, end, by, rope_theta); });
+  const KvShape& shape = cache.shape();
+  totals.bytes += static_cast<double>((end - first) * shape.layers * kv_entry_bytes(shape));
+  // Of keys alone: two products and a sum for each value.
+  totals.operations +=
+      3.0 * static_cast<double>((end - first) * shape.layers * shape.kv_heads * shape.head_dim);
 }
 
 void ProfiledBackend::moe_ffn(const Activation& x, int64_t rows, const Weight& router,

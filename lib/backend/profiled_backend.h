@@ -15,6 +15,7 @@ enum class Op : uint8_t {
   kRmsnorm,
   kQkv,  ///< the products in front of attention
   kAttention,
+  kShift,
   kOutput,  ///< the product behind attention
   kAdd,
   kMoe,
@@ -49,6 +50,7 @@ class ProfiledBackend final : public Backend {
   void attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
                  const AttentionShape& shape, KvCache& cache, int64_t layer, int64_t position,
                  Activation& out) override;
+  void shift(KvCache& cache, int64_t first, int64_t end, int64_t by, double rope_theta) override;
   void moe_ffn(const Activation& x, int64_t rows, const Weight& router,
                std::span<const Expert> experts, int64_t top_k, Activation& out,
                Routing* routing) override;

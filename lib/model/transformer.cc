@@ -43,7 +43,9 @@ Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const ModelW
   v_ = backend_->activation(chunk_, kv_dim);
   attended_ = backend_->activation(chunk_, q_dim);
   logits_ = backend_->activation(std::min(chunk_, kLogitRows), c.vocab);
-  host_logits_.resize(std::min(chunk_, kLogitRows) * c.vocab);
+  // Not touched before it is needed: forks are cheap.
+  host_logits_ =
+      std::make_unique_for_overwrite<float[]>(static_cast<size_t>(logits_->capacity() * c.vocab));
 }
 
 void Transformer::check(std::span<const int32_t> ids) const {
@@ -53,6 +55,10 @@ void Transformer::check(std::span<const int32_t> ids) const {
     fail(ErrorCode::kOutOfRange, "{} tokens do not fit: the context of {} has room for {}", count,
          context_, room);
   }
+  check_vocabulary(ids);
+}
+
+void Transformer::check_vocabulary(std::span<const int32_t> ids) const {
   for (const int32_t id : ids) {
     if (id < 0 || id >= config_.vocab) {
       fail(ErrorCode::kInvalidArgument, "token {} is outside the vocabulary of {}", id,
@@ -104,6 +110,7 @@ void Transformer::forward_chunk(std::span<const int32_t> ids) {
     backend_->add(*delta_, rows, *x_);
   }
   position_ += rows;
+  oldest_ = std::max(oldest_, position_ - cache_->capacity());
 }
 
 void Transformer::read_logits(int64_t chunk_first, int64_t first, int64_t rows,
@@ -114,7 +121,7 @@ void Transformer::read_logits(int64_t chunk_first, int64_t first, int64_t rows,
   for (int64_t done = 0; done < rows;) {
     const int64_t step = std::min(rows - done, logits_->capacity());
     backend_->matmul(*normed_, first + done, step, out);
-    const std::span<float> host(host_logits_.data(), step * config_.vocab);
+    const std::span<float> host(host_logits_.get(), step * config_.vocab);
     backend_->read(*logits_, 0, step, host);
     sink(chunk_first + first + done, step, host);
     done += step;
@@ -122,11 +129,44 @@ void Transformer::read_logits(int64_t chunk_first, int64_t first, int64_t rows,
 }
 
 void Transformer::rewind(int64_t position) {
-  const bool known = position >= 0 && position <= position_;
-  const bool kept = config_.window == 0 || position == 0 || position == position_;
-  if (!known || !kept) {
-    fail(ErrorCode::kInvalidArgument, "cannot go back from position {} to {}", position_, position);
+  if (!can_rewind(position)) {
+    fail(ErrorCode::kInvalidArgument, "cannot go back from position {} to {}{}", position_,
+         position, position > 0 && position < position_ ? ": the window has moved on" : "");
   }
+  position_ = position;
+  if (position == 0) oldest_ = 0;
+}
+
+int64_t Transformer::first_seen(int64_t position) const {
+  const int64_t window = cache_->shape().window;
+  return window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
+}
+
+int64_t Transformer::held_from() const {
+  const int64_t window = cache_->shape().window;
+  return window > 0 ? std::max(oldest_, position_ - window) : 0;
+}
+
+bool Transformer::can_rewind(int64_t position) const {
+  if (position < 0 || position > position_) return false;
+  return position == 0 || position == position_ || first_seen(position) >= oldest_;
+}
+
+void Transformer::drop(int64_t keep, int64_t count) {
+  const int64_t first = std::max(held_from(), keep + count);
+  backend_->shift(*cache_, first, position_, count, config_.rope_theta);
+  position_ -= count;
+  if (cache_->shape().window > 0) oldest_ = first - count;
+}
+
+void Transformer::share(const Transformer& other) {
+  cache_ = other.cache_->fork();
+  position_ = other.position_;
+  oldest_ = other.oldest_;
+}
+
+void Transformer::restore(int64_t oldest, int64_t position) {
+  oldest_ = oldest;
   position_ = position;
 }
 

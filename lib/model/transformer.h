@@ -36,6 +36,7 @@ class Transformer {
   /// Throws Error(kOutOfRange) when ids do not fit the context and Error(kInvalidArgument) for ids
   /// outside the vocabulary.
   void check(std::span<const int32_t> ids) const;
+  void check_vocabulary(std::span<const int32_t> ids) const;
   /// Feeds ids at the current position, chunk by chunk; checks them before anything is computed.
   void forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink);
 
@@ -43,9 +44,27 @@ class Transformer {
   int64_t context() const { return context_; }
   int64_t chunk() const { return chunk_; }
   int64_t kv_bytes() const { return cache_->bytes(); }
-  /// Forgets everything from `position` (0..position()) on; with a window only to 0 or to where it
-  /// is.
+  /// Forgets everything from `position` on. Throws Error(kInvalidArgument) unless can_rewind().
   void rewind(int64_t position);
+  /// Within 0..position(), and no further back than a window's ring still has the keys, or to 0.
+  bool can_rewind(int64_t position) const;
+  /// Drops positions [keep, keep + count); what comes after moves up, its keys rotated to where it
+  /// now is. With a window less than all that is seen must be dropped: position() - count of at
+  /// least keep + window, or keep 0.
+  void drop(int64_t keep, int64_t count);
+  /// Takes over position, keys and values of `other`, which are copied only where one of the two
+  /// writes. Both have the same model, context and cache type.
+  void share(const Transformer& other);
+
+  const KvCache& cache() const { return *cache_; }
+  KvCache& cache() { return *cache_; }
+  /// The caller has written positions [oldest, position) of cache().
+  void restore(int64_t oldest, int64_t position);
+  /// First position whose keys a token at `position` sees.
+  int64_t first_seen(int64_t position) const;
+  /// First position of those that are to be kept: one more than the next token sees, so that the
+  /// last can be computed again.
+  int64_t held_from() const;
   void observe_routing(RoutingObserver observer) { observer_ = std::move(observer); }
 
  private:
@@ -55,10 +74,11 @@ class Transformer {
   const ModelConfig config_;
   std::shared_ptr<const ModelWeights> weights_;
   int64_t context_, chunk_, position_ = 0;
+  int64_t oldest_ = 0;  // position whose keys the cache still has
   std::unique_ptr<Backend> backend_;
   KvCachePtr cache_;
   ActivationPtr x_, normed_, q_, k_, v_, attended_, delta_, logits_;
-  std::vector<float> host_logits_;
+  std::unique_ptr<float[]> host_logits_;  // [logits_->capacity(), vocab]
   Routing routing_;
   RoutingObserver observer_;
 };

@@ -5,22 +5,20 @@
 #include <cmath>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/rope.h"
 #include "core/parallel.h"
 
 namespace octavo {
 
-// Angles as the models were trained with: f32 position times f32 frequency.
 void CpuBackend::prepare_rotation(int64_t rows, int64_t half, double theta, int64_t position) {
   const bool ready = rotation_.rows >= rows && rotation_.half == half && rotation_.theta == theta &&
                      rotation_.position == position;
   if (ready) return;  // the layer before left them
   for_rows(rows, half * 64, [&](int64_t r) {
     for (int64_t i = 0; i < half; ++i) {
-      const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(2 * half);
-      const auto frequency = static_cast<float>(std::pow(theta, exponent));
-      const float angle = static_cast<float>(position + r) * frequency;
-      cosine_.data()[r * half + i] = static_cast<float>(std::cos(static_cast<double>(angle)));
-      sine_.data()[r * half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+      const auto angle = static_cast<double>(rope_angle(theta, position + r, i, half));
+      cosine_.data()[r * half + i] = static_cast<float>(std::cos(angle));
+      sine_.data()[r * half + i] = static_cast<float>(std::sin(angle));
     }
   });
   rotation_ = {rows, half, position, theta};

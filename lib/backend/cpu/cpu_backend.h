@@ -66,6 +66,7 @@ class CpuBackend final : public Backend {
   void attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
                  const AttentionShape& shape, KvCache& cache, int64_t layer, int64_t position,
                  Activation& out) override;
+  void shift(KvCache& cache, int64_t first, int64_t end, int64_t by, double rope_theta) override;
   void moe_ffn(const Activation& x, int64_t rows, const Weight& router,
                std::span<const Expert> experts, int64_t top_k, Activation& out,
                Routing* routing) override;
@@ -164,6 +165,9 @@ class CpuBackend final : public Backend {
   void prepare_rotation(int64_t rows, int64_t half, double theta, int64_t position);
   void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
                    CpuKvCache& cache, int64_t layer, int64_t position);
+  /// Rotates the keys of `entries`, as KvCache::read gave them, by the angles of each position.
+  void rotate_entries(std::span<std::byte> entries, const CpuKvCache& cache, const float* cosine,
+                      const float* sine);
   void rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim);
   std::span<KvBlock> thread_blocks(int thread) {
     const size_t each = blocks_.size() / static_cast<size_t>(team_.size());

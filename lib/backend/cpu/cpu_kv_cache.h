@@ -49,6 +49,7 @@ class CpuKvCache final : public KvCache {
 
   explicit CpuKvCache(const KvShape& shape);
   const KvShape& shape() const override { return shape_; }
+  int64_t capacity() const override { return shape_.window > 0 ? capacity_ : shape_.context; }
   int64_t bytes() const override;
   std::unique_ptr<KvCache> fork() const override;
   void read(int64_t layer, int64_t first, int64_t count, std::span<std::byte> host) const override;

@@ -73,6 +73,10 @@ struct SessionOptions {
   int threads = 0;      ///< 0: as many as the processors
   CacheType cache = CacheType::kAuto;
   bool profile = false;  ///< keeps count of every op, see Session::profile
+  /// What happens when the context is full: an error, or the older half of the tokens behind the
+  /// first `keep` is forgotten and the others move up.
+  bool context_shift = false;
+  int64_t keep = 4;  ///< with context_shift; BOS is one of them
 };
 
 /// What one op of the forward pass has cost, summed over its calls.
@@ -93,6 +97,7 @@ struct RoutedToken {
 };
 
 /// One sequence of tokens and its KV cache. For one thread at a time; many sessions share a model.
+/// docs/sessions.md tells more of saving, forking and the prefix that is not computed again.
 class Session {
  public:
   explicit Session(const Model& model, const SessionOptions& options = {});
@@ -103,18 +108,47 @@ class Session {
   const Model& model() const;
   int64_t position() const;     ///< tokens held
   int64_t context() const;      ///< tokens that fit
-  int64_t cache_bytes() const;  ///< memory of keys and values now
+  bool shifts_context() const;  ///< SessionOptions::context_shift
+  int64_t cache_bytes() const;  ///< memory of keys and values now, what forks share included
+  /// All ids that it holds, in order; valid until the next call that changes them.
+  std::span<const int32_t> tokens() const;
 
   /// Appends ids and returns the logits [vocab] after the last one; valid until the next call.
-  /// Throws Error(kOutOfRange) when they do not fit, Error(kInvalidArgument) for no ids or unknown
-  /// ones.
+  /// Throws Error(kOutOfRange) when they do not fit (with context_shift they always do),
+  /// Error(kInvalidArgument) for no ids or unknown ones, Error(kCancelled) when on_progress ended
+  /// it.
   std::span<const float> feed(std::span<const int32_t> ids);
   /// As feed, but gives the logits of every token from ids[first] on: sink(index in ids, logits
   /// [vocab]).
   void evaluate(std::span<const int32_t> ids, int64_t first,
                 const std::function<void(int64_t, std::span<const float>)>& sink);
+  /// Makes the session hold exactly `ids`, of which the beginning that it holds already is not
+  /// computed again, and returns the logits after the last one as feed does.
+  std::span<const float> prompt(std::span<const int32_t> ids);
+  /// Ids that the last prompt() did not have to compute.
+  int64_t reused() const;
+  /// Called after each chunk of feed, evaluate and prompt with how many of the ids that the call
+  /// has to compute are done; false: the call ends with Error(kCancelled) unless it was the last
+  /// chunk. What is computed stays in the session, which can go on from there. {} ends it.
+  void on_progress(std::function<bool(int64_t done, int64_t total)> callback);
+
   /// Forgets all tokens.
   void reset();
+  /// Forgets the tokens from `position` on. Throws Error(kInvalidArgument) for a position beyond
+  /// the last, or one whose keys a sliding window has passed by; 0 always works.
+  void rewind(int64_t position);
+  /// A session with the same tokens, options and logits. Keys and values are shared, and copied
+  /// page by page where one of the two goes on; each may be used by a thread of its own.
+  Session fork() const;
+  /// Writes tokens, logits, keys and values to a file that appears under its name when it is whole.
+  /// Throws Error(kIo).
+  void save(const std::string& path) const;
+  /// A session as it was saved: what is computed from here on is what the saved one would have
+  /// computed, bit by bit. CacheType::kAuto takes the file's. Throws Error(kFormat) for a file that
+  /// is damaged, Error(kInvalidArgument) for one of another model, window or cache type, and
+  /// Error(kOutOfRange) when its tokens do not fit the context.
+  static Session restore(const Model& model, const std::string& path,
+                         const SessionOptions& options = {});
   /// Called for each token in each layer of a mixture from now on; {} ends it.
   void trace_routing(std::function<void(const RoutedToken&)> observer);
   /// The ops since the session was made or reset_profile was called, in the order of a pass. Empty
@@ -124,6 +158,7 @@ class Session {
 
  private:
   struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
@@ -166,17 +201,21 @@ enum class StopReason { kEos, kMaxTokens, kContextFull, kCallback };
 
 struct GenerateOptions {
   int64_t max_tokens = 128;  ///< negative: until EOS or the context is full
+  /// The prompt is all that comes before, not what is appended to the session: as Session::prompt.
+  bool whole_prompt = false;
 };
 
 struct GenerateResult {
   StopReason reason = StopReason::kEos;
   int64_t prompt_tokens = 0, generated_tokens = 0;
+  int64_t reused = 0;  ///< of the prompt's tokens, with whole_prompt: were there already
   double prefill_seconds = 0, decode_seconds = 0;
 };
 
 /// Feeds `prompt` and generates until EOS, the limit, the context's end, or until on_token returns
-/// false. Throws Error(kInvalidArgument) for an empty prompt and Error(kOutOfRange) for one that
-/// does not fit.
+/// false. The last token that it gives is not in the session yet. `prompt` may be session.tokens()
+/// with whole_prompt: to go on where the session is. Throws Error(kInvalidArgument) for an empty
+/// prompt and Error(kOutOfRange) for one that does not fit.
 GenerateResult generate(Session& session, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const SamplingOptions& sampling,
                         const std::function<bool(const Token&)>& on_token);

@@ -1,0 +1,62 @@
+// What a Session is made of.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "api/model_impl.h"
+#include "backend/profiled_backend.h"
+#include "model/transformer.h"
+#include "octavo/octavo.hpp"
+
+namespace octavo {
+
+struct Session::Impl {
+  Impl(const Model& opened, const SessionOptions& wanted);
+
+  using Sink = std::function<void(int64_t, std::span<const float>)>;
+
+  /// Before anything is computed, so that a refused call leaves the session as it was. `room`:
+  /// positions that are free.
+  void check(std::span<const int32_t> ids, int64_t room) const;
+  /// Computes `ids`, which are checked, chunk by chunk, and keeps the logits after the last. `sink`
+  /// (it may be empty) hears of those from index `first` on.
+  void advance(std::span<const int32_t> ids, int64_t first, const Sink& sink);
+  /// One chunk of them, from index `begin` on.
+  void advance_chunk(std::span<const int32_t> chunk, int64_t begin, Logits want, int64_t first,
+                     const Sink& sink);
+  /// Room for more, when the context is full.
+  void shift_context();
+  void rewind(int64_t position);
+  int64_t room() const { return transformer.context() - transformer.position(); }
+
+  const Model model;
+  const SessionOptions options;
+  OpRecord record;          ///< stays empty unless the transformer runs on `profiled`
+  ProfiledDevice profiled;  ///< the model's device, with an eye on it
+  Transformer transformer;
+  std::vector<int32_t> tokens;  ///< [transformer.position()]
+  std::vector<float> logits;    ///< [vocab] after the last token, when they are known
+  bool logits_known = false;
+  int64_t reused = 0;
+  std::function<bool(int64_t, int64_t)> progress;
+};
+
+/// A cache type as the options, the backend and a session file have it.
+struct NamedCacheType {
+  CacheType option;
+  KvType type;
+  std::string_view name;
+};
+inline constexpr std::array kCacheTypes = {
+    NamedCacheType{CacheType::kF32, KvType::kF32, "f32"},
+    NamedCacheType{CacheType::kF16, KvType::kF16, "f16"},
+    NamedCacheType{CacheType::kBF16, KvType::kBF16, "bf16"},
+    NamedCacheType{CacheType::kQ8_0, KvType::kQ8_0, "q8_0"},
+};
+std::string_view cache_type_name(KvType type);
+
+}  // namespace octavo
