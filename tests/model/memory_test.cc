@@ -1,39 +1,17 @@
 // The weights are used where they are mapped: private memory stays far below the file's size.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "convert/convert.h"
 #include "support/converted.h"
+#include "support/memory.h"
 #include "support/random.h"
 #include "support/temp_dir.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OCTAVO_SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OCTAVO_SANITIZED 1
-#endif
-
 namespace octavo::test {
 namespace {
-
-// Bytes of this process that no file backs.
-int64_t private_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("RssAnon:", 0) != 0) continue;
-    int64_t kilobytes = -1;
-    std::istringstream(line.substr(8)) >> kilobytes;
-    return kilobytes * 1024;
-  }
-  return -1;
-}
 
 // Mixtral's proportions at about 300 MB.
 ModelConfig large_config() {
@@ -50,9 +28,7 @@ ModelConfig large_config() {
 }
 
 TEST(Memory, WeightsAreNotCopied) {
-#ifdef OCTAVO_SANITIZED
-  GTEST_SKIP() << "a sanitizer's own memory would be counted";
-#endif
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer's own memory would be counted";
   const TempDir folder;
   SynthOptions synth;
   synth.config = large_config();
