@@ -63,7 +63,7 @@ CalibrationRun::CalibrationRun(const Model& model, std::vector<ScoredText> texts
       texts_(std::move(texts)),
       least_(least),
       device_(*model.impl()->device, record_),
-      transformer_(std::make_unique<Transformer>(model.impl()->file.config(), model.impl()->weights,
+      transformer_(std::make_unique<Transformer>(model.impl()->config, model.impl()->weights,
                                                  device_, options_of(texts_.front(), threads))) {
   for (const ScoredText& text : texts_) tokens_ += text.chunks() * text.context();
   if (tokens_ >= least_) return;
@@ -145,7 +145,7 @@ std::vector<std::vector<int64_t>> CalibrationRun::expert_tokens() const {
 }
 
 Calibration CalibrationRun::result() const {
-  const ModelConfig& config = model_.impl()->file.config();
+  const ModelConfig& config = model_.impl()->config;
   const auto weights = weights_by_name(*model_.impl()->weights);
   std::vector<CalibratedMatrix> matrices;
   for (const MatrixShape& shape : matrices_of(config)) {

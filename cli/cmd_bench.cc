@@ -68,13 +68,14 @@ void run_decode(const BenchArguments& arguments, Session& session, BenchResult& 
   }
 }
 
-/// What a token costs, from the file's directory.
-void count_work(const BenchArguments& arguments, const ModelFile& file, BenchResult& result) {
+/// What a token costs, from the file's directory and the window in use.
+void count_work(const BenchArguments& arguments, const ModelFile& file, int64_t window,
+                BenchResult& result) {
   const ModelConfig& c = file.config();
   const ModelTotals totals = total(file.directory());
   const auto mean_keys = [&](int64_t before, int64_t tokens) {
     const double keys = static_cast<double>(before) + static_cast<double>(tokens + 1) / 2;
-    return c.window > 0 ? std::min(keys, static_cast<double>(c.window)) : keys;
+    return window > 0 ? std::min(keys, static_cast<double>(window)) : keys;
   };
   // Prefill needs the logits of its last token only.
   const auto matrices = static_cast<double>(totals.active_weights - c.vocab * c.dim);
@@ -95,7 +96,9 @@ BenchResult measure(const BenchArguments& arguments) {
   ModelArguments sizes = arguments.model;
   const int64_t needed = std::max(arguments.prompt, arguments.depth + arguments.generate);
   sizes.context = std::max<int64_t>(needed, 1);
-  const Model model = Model::open(sizes.path, {.device = arguments.device});
+  ModelOptions opening = model_options(sizes);
+  opening.device = arguments.device;
+  const Model model = Model::open(sizes.path, opening);
   result.format = model.info().format;
   result.before = measure_machine(sizes.threads);
   restart_peak_memory();
@@ -115,7 +118,7 @@ BenchResult measure(const BenchArguments& arguments) {
   result.cache_bytes = session.cache_bytes();
   result.after = measure_machine(sizes.threads);
   result.machine = faster(result.before, result.after);
-  count_work(arguments, ModelFile(sizes.path), result);
+  count_work(arguments, ModelFile(sizes.path), model.info().window, result);
   return result;
 }
 
@@ -143,6 +146,7 @@ void add_bench_command(CLI::App& app, std::function<int()>& action) {
   count("-d,--depth", arguments->depth, 0, "Tokens already in the cache when decode starts");
   count("-r,--repetitions", arguments->repetitions, 1, "Repetitions; medians are reported");
   add_threads_option(*command, arguments->model.threads);
+  add_window_option(*command, arguments->model.window);
   command->add_option("--device", arguments->device, "Where to compute: cpu")
       ->type_name("NAME")
       ->capture_default_str();

@@ -1,6 +1,7 @@
 // octavo convert: a checkpoint in, an .8vo out.
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -22,6 +23,7 @@ using nlohmann::json;
 struct ConvertArguments {
   std::string source, output, calibration;
   TypeArguments types;
+  std::optional<int64_t> window;
   bool dry_run = false, as_json = false, resume = false;
   int threads = 0;
 };
@@ -56,6 +58,7 @@ json plan_json(const ConvertSummary& plan, int64_t free_bytes) {
           {"source_bytes", plan.source_bytes},
           {"bytes", plan.output_bytes},
           {"free_bytes", free_bytes},
+          {"window", plan.directory.config.window},
           {"bits_per_weight", total(plan.directory).bits_per_weight()},
           {"notes", plan.directory.notes},
           {"tensors", std::move(tensors)}};
@@ -86,7 +89,11 @@ int run(const ConvertArguments& arguments) {
   options.format = arguments.types.format();
   options.recipe = arguments.types.recipe;
   options.type_for = arguments.types.rules();
+  options.window = arguments.window;
   options.calibration = arguments.calibration;
+  options.warn = [](const std::string& line) {
+    std::fputs(("octavo: " + line + "\n").c_str(), stderr);
+  };
   options.threads = arguments.threads;
   options.resume = arguments.resume;
   if (arguments.dry_run) return show_plan(options, arguments.as_json);
@@ -116,6 +123,8 @@ void add_convert_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("OUT.8vo")
       ->required();
   add_type_options(*command, arguments->types);
+  add_window_option(*command, arguments->window,
+                    "the source's; none for a mixture, whatever its source says");
   command
       ->add_option("--calibration", arguments->calibration,
                    "Weight the scale search with what octavo calibrate measured")

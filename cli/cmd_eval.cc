@@ -56,7 +56,7 @@ std::string npy_header(int64_t rows, int64_t cols) {
 }
 
 int evaluate(const EvalArguments& arguments) {
-  const Model model = Model::open(arguments.model.path);
+  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
   const int64_t vocab = model.info().vocab;
   const std::vector<int32_t> ids = read_ids(arguments.ids, vocab);
   Session session(model, session_options(arguments.model));
@@ -92,6 +92,7 @@ void add_eval_command(CLI::App& app, std::function<int()>& action) {
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that fit (default: the model's own)");
+  add_window_option(*command, arguments->model.window);
   command->footer("Row i holds the logits after token i, each token seeing those before it.");
   command->callback(
       [arguments, &action] { action = [arguments] { return evaluate(*arguments); }; });

@@ -22,7 +22,7 @@ struct PerplexityArguments {
 };
 
 int measure(const PerplexityArguments& arguments) {
-  const Model model = Model::open(arguments.model.path);
+  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
   const ScoredText text(model, arguments.file, arguments.model.context, 0);
   Session session(model, options_for(text, arguments.model.threads));
   const bool show = ::isatty(STDERR_FILENO) != 0;
@@ -61,6 +61,7 @@ void add_perplexity_command(CLI::App& app, std::function<int()>& action) {
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 8,
                      "Tokens in a chunk; the second half of each is scored (default: 512)");
+  add_window_option(*command, arguments->model.window);
   command->footer(
       "Prints \"perplexity ± standard error\"; lower is better. The protocol is that of "
       "llama.cpp's\n"

@@ -87,7 +87,7 @@ int run(RunArguments arguments) {
   if (text.empty()) fail(ErrorCode::kInvalidArgument, "the prompt is empty");
   if (!arguments.seed_given) arguments.sampling.seed = std::random_device{}();
   const Sampler checked(arguments.sampling);  // wrong values show before the model is opened
-  const Model model = Model::open(arguments.model.path);
+  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
   const std::vector<int32_t> prompt = model.tokenize(text);
   SessionOptions options = session_options(arguments.model);
   options.profile = arguments.stats;
@@ -161,6 +161,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that prompt and text may have together (default: the model's own)");
+  add_window_option(*command, arguments->model.window);
   command->add_flag("--stats", arguments->stats,
                     "Say on standard error how fast it went, op by op");
   command->footer(

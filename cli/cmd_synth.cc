@@ -1,7 +1,10 @@
 // octavo synth: random weights in a model's geometry, for measurements.
+#include <cstdio>
+
 #include "commands.h"
 #include "convert/convert.h"
 #include "convert/source.h"
+#include "convert/window.h"
 #include "files.h"
 #include "model_summary.h"
 #include "options.h"
@@ -19,11 +22,17 @@ struct SynthArguments {
   int threads = 0;
 };
 
+ModelConfig read_config(const std::string& path) {
+  std::vector<std::string> notes;
+  ModelConfig config = read_hf_config(path, notes);
+  const std::string line = settle_window(config, std::nullopt);
+  if (!line.empty()) std::fputs(("octavo: " + line + "\n").c_str(), stderr);
+  return config;
+}
+
 int run(const SynthArguments& arguments) {
   SynthOptions options;
-  std::vector<std::string> notes;
-  options.config =
-      arguments.config.empty() ? mixtral_8x7b_config() : read_hf_config(arguments.config, notes);
+  options.config = arguments.config.empty() ? mixtral_8x7b_config() : read_config(arguments.config);
   if (arguments.layers > 0) options.config.layers = arguments.layers;
   options.output = arguments.output;
   options.format = arguments.types.format().value_or(Format::kQ4_0);

@@ -14,9 +14,9 @@ std::string model_text(const ModelConfig& c) {
                                         : fmt::format("FFN of {}", c.ffn_dim);
   std::string text =
       fmt::format("{}, {} layers of width {}, {}\n", c.architecture, c.layers, c.dim, ffn);
-  text +=
-      fmt::format("         {} heads of {}, {} for keys and values{}\n", c.heads, c.head_dim,
-                  c.kv_heads, c.window > 0 ? fmt::format(", sliding window of {}", c.window) : "");
+  text += fmt::format("         {} heads of {}, {} for keys and values, {}\n", c.heads, c.head_dim,
+                      c.kv_heads,
+                      c.window > 0 ? fmt::format("sliding window of {}", c.window) : "no window");
   return text +
          fmt::format("         vocabulary of {}{}, context of {}, rope theta {:g}, norm eps {:g}\n",
                      c.vocab, c.tied_output ? " (output tied to the embedding)" : "", c.context,

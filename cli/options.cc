@@ -47,6 +47,17 @@ void add_context_option(CLI::App& command, int64_t& context, int64_t least,
   command.add_option("--ctx", context, help)->type_name("N")->check(whole_number(least));
 }
 
+void add_window_option(CLI::App& command, std::optional<int64_t>& window,
+                       const std::string& fallback) {
+  command
+      .add_option("--window", window,
+                  "Sliding window: keys that a token sees, itself included; 0: all before it "
+                  "(default: " +
+                      fallback + ")")
+      ->type_name("N")
+      ->check(whole_number(0));
+}
+
 void add_text_options(CLI::App& command, TextArguments& arguments) {
   CLI::Option* text = command.add_option("-p,--prompt", arguments.text, "The text itself");
   text->type_name("TEXT");
@@ -58,6 +69,12 @@ void add_text_options(CLI::App& command, TextArguments& arguments) {
     if (text->empty() && file->empty()) throw CLI::RequiredError("-p TEXT or -f FILE");
     arguments.from_file = !file->empty();
   });
+}
+
+ModelOptions model_options(const ModelArguments& arguments) {
+  ModelOptions options;
+  options.window = arguments.window;
+  return options;
 }
 
 SessionOptions session_options(const ModelArguments& arguments) {

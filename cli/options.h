@@ -4,17 +4,19 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "octavo/octavo.hpp"
 
 namespace octavo::cli {
 
-/// MODEL, -t and --ctx.
+/// MODEL, -t, --ctx and --window.
 struct ModelArguments {
   std::string path;
-  int threads = 0;      ///< 0: all processors
-  int64_t context = 0;  ///< 0: the model's own
+  std::optional<int64_t> window;  ///< none: the model's own
+  int threads = 0;                ///< 0: all processors
+  int64_t context = 0;            ///< 0: the model's own
 };
 
 /// -p TEXT or -f FILE.
@@ -35,9 +37,13 @@ void add_threads_option(CLI::App& command, int& threads);
 /// --ctx: at least `least` tokens.
 void add_context_option(CLI::App& command, int64_t& context, int64_t least,
                         const std::string& help);
+/// --window: keys that a token sees; `fallback` says which without the option.
+void add_window_option(CLI::App& command, std::optional<int64_t>& window,
+                       const std::string& fallback = "the model's own");
 /// -p and -f, of which exactly one must be given.
 void add_text_options(CLI::App& command, TextArguments& arguments);
 
+ModelOptions model_options(const ModelArguments& arguments);
 SessionOptions session_options(const ModelArguments& arguments);
 
 /// The text itself; a file comes byte for byte. Throws Error(kIo).

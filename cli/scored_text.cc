@@ -33,8 +33,8 @@ ScoredText::ScoredText(const Model& model, const std::string& file, int64_t cont
   const auto count = static_cast<int64_t>(ids_.size());
   if (count < context) {
     fail(ErrorCode::kInvalidArgument,
-         "{} has only {} tokens, fewer than one chunk of {}; use a longer text or a smaller --ctx",
-         file, count, context);
+         "{} has only {} token{}, fewer than one chunk of {}; use a longer text or a smaller --ctx",
+         file, count, count == 1 ? "" : "s", context);
   }
   const int64_t whole = count / context;
   ids_.resize(static_cast<size_t>((most > 0 ? std::min(most, whole) : whole) * context));

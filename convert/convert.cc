@@ -184,13 +184,12 @@ ConvertSummary plan(const ModelSource& source, const ConvertOptions& options,
   return summary;
 }
 
-// Every file that values come from, as it is now, and what else decides the bytes.
-std::string fingerprint(const ModelSource& source, const std::optional<Calibration>& calibration) {
+// Every file that values come from, as it is now, and the program that reads them.
+std::string fingerprint(const ModelSource& source) {
   namespace fs = std::filesystem;
   std::set<std::string> paths;
   for (const SourceTensor& tensor : source.tensors) paths.insert(tensor.file->path());
   std::string text = OCTAVO_VERSION;
-  if (calibration) text += fmt::format("\ncalibration {:016x}", calibration->checksum());
   for (const std::string& path : paths) {
     std::error_code error;
     text += fmt::format("\n{} {} {}", fs::weakly_canonical(path, error).string(),
@@ -205,7 +204,8 @@ WriteOptions write_options(const ModelSource& source, const ConvertOptions& opti
   WriteOptions result;
   result.resumable = true;
   result.resume = options.resume;
-  result.source = fingerprint(source, calibration);
+  result.source = fingerprint(source);
+  if (calibration) result.calibration = fmt::format("{:016x}", calibration->checksum());
   result.threads = options.threads;
   result.checked = [&source, &options, source_bytes](size_t tensors) {
     int64_t bytes = 0;
@@ -215,19 +215,34 @@ WriteOptions write_options(const ModelSource& source, const ConvertOptions& opti
   return result;
 }
 
+void warn(const ConvertOptions& options, const std::string& line) {
+  if (options.warn) options.warn(line);
+}
+
+ModelSource open_with_warnings(const ConvertOptions& options) {
+  ModelSource source = open_source(options.source, options.window);
+  for (const std::string& line : source.warnings) warn(options, line);
+  return source;
+}
+
 }  // namespace
 
 ConvertSummary plan_conversion(const ConvertOptions& options) {
-  const ModelSource source = open_source(options.source);
+  const ModelSource source = open_with_warnings(options);
   return plan(source, options, load_calibration(source, options));
 }
 
 ConvertSummary convert(const ConvertOptions& options) {
-  const ModelSource source = open_source(options.source);
+  const ModelSource source = open_with_warnings(options);
   const std::optional<Calibration> calibration = load_calibration(source, options);
   ConvertSummary summary = plan(source, options, calibration);
   ModelWriter writer(options.output, std::move(summary.directory),
                      write_options(source, options, calibration, summary.source_bytes));
+  if (options.resume && writer.next_tensor() == 0) {
+    warn(options, fmt::format("there is nothing to resume: {} holds no finished tensor; starting "
+                              "from the beginning",
+                              writer.partial_path()));
+  }
   QuantizingMaker maker(source, options, calibration, summary.source_bytes, writer.next_tensor());
   if (!stream_panels(writer, maker, options.threads)) {
     const bool is_kept = writer.keep();

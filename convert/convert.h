@@ -24,11 +24,14 @@ struct ConvertOptions {
   std::optional<Format> format;
   std::string recipe;              ///< a ready recipe or a file, in place of `format`
   std::vector<TypeRule> type_for;  ///< single tensors, after `format` or `recipe`
+  std::optional<int64_t> window;   ///< in place of the source's; 0: none
   std::string calibration;         ///< a .8cal file that weights the scale search; empty: none
   bool resume = false;             ///< go on with what an interrupted run left, if anything
   int threads = 0;                 ///< 0: as many as the processors
   /// Called now and then with (bytes of source read, bytes in all); returning false cancels.
   std::function<bool(int64_t, int64_t)> progress;
+  /// Called with a line that people should see, before anything is written.
+  std::function<void(const std::string&)> warn;
 };
 
 /// Tensors of a quantized source that were, or would be, stored in a format which has not exactly

@@ -1,5 +1,6 @@
 #include "convert/gguf_config.h"
 
+#include "convert/window.h"
 #include "core/error.h"
 #include "io/printable.h"
 
@@ -101,8 +102,7 @@ int32_t token(const GgufMetadata& metadata, const char* key, int32_t fallback, i
 
 }  // namespace
 
-ModelConfig read_gguf_config(const GgufMetadata& metadata, const StoredTensors& stored,
-                             std::vector<std::string>& notes) {
+ModelConfig read_gguf_config(const GgufMetadata& metadata, const StoredTensors& stored) {
   refuse_unknown(metadata);
   ModelConfig c;
   c.experts = metadata.integer_or("llama.expert_count", 0);
@@ -115,8 +115,7 @@ ModelConfig read_gguf_config(const GgufMetadata& metadata, const StoredTensors& 
   read_attention(metadata, c);
   c.vocab = vocabulary(metadata, stored);
   c.context = metadata.integer("llama.context_length");
-  c.window =
-      sliding_window(metadata.integer_or("llama.attention.sliding_window", 0), mixture, notes);
+  c.window = source_window(metadata);
   c.rope_theta = metadata.number_or("llama.rope.freq_base", 1e4);
   c.norm_eps = metadata.number("llama.attention.layer_norm_rms_epsilon");
   c.tied_output = stored.find("output.weight") == stored.end();

@@ -91,6 +91,12 @@ bool GgufMetadata::has(std::string_view key) const {
   return header_.metadata.find(key) != header_.metadata.end();
 }
 
+bool GgufMetadata::is_text(std::string_view key) const {
+  const auto found = header_.metadata.find(key);
+  return found != header_.metadata.end() && !found->second.is_array &&
+         found->second.type == GgufType::kText;
+}
+
 int64_t GgufMetadata::integer(std::string_view key) const {
   const std::optional<int64_t> value = integer_at(single(key, "integer"), 0);
   if (!value) mistyped(key, "integer");

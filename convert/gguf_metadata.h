@@ -16,6 +16,8 @@ class GgufMetadata {
   explicit GgufMetadata(const GgufHeader& header) : header_(header) {}
 
   bool has(std::string_view key) const;
+  /// Present and a single text.
+  bool is_text(std::string_view key) const;
   /// Each throws Error(kFormat) when the entry is missing or of another type. Integers of any
   /// width; numbers may be integers too.
   int64_t integer(std::string_view key) const;

@@ -152,7 +152,7 @@ void refuse_unused(const StoredTensors& stored, const UsedNames& used) {
 void read_metadata(ModelSource& source, const GgufHeader& header, const StoredTensors& stored) {
   const GgufMetadata metadata(header);
   try {
-    source.config = read_gguf_config(metadata, stored, source.notes);
+    source.config = read_gguf_config(metadata, stored);
     source.tokenizer = read_gguf_tokenizer(metadata, source.notes);
     source.chat_template = metadata.text_or("tokenizer.chat_template", "");
   } catch (const Error& error) {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "convert/source_layout.h"
+#include "convert/window.h"
 #include "core/error.h"
 #include "io/json_fields.h"
 #include "io/printable.h"
@@ -87,7 +88,7 @@ ModelConfig parse(const json& root, std::vector<std::string>& notes) {
   if (mixture && c.experts < 1) fail(ErrorCode::kFormat, "num_local_experts is {}", c.experts);
   c.vocab = fields.integer("vocab_size");
   c.context = fields.integer_or("max_position_embeddings", 32768);
-  c.window = sliding_window(fields.integer_or("sliding_window", 0), mixture, notes);
+  c.window = source_window(root);
   c.rope_theta = rope_theta(fields, root, mixture ? 1e6 : 1e4);
   c.norm_eps = fields.number_or("rms_norm_eps", mixture ? 1e-5 : 1e-6);
   c.tied_output = fields.boolean_or("tie_word_embeddings", false);

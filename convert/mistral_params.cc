@@ -1,12 +1,11 @@
 // params.json of Mistral's own layout. Mixtral 8x7B's first release has Hugging Face's key names in
 // it.
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "convert/source_layout.h"
+#include "convert/window.h"
 #include "core/error.h"
 #include "io/json_fields.h"
-#include "io/printable.h"
 
 namespace octavo {
 namespace {
@@ -22,25 +21,6 @@ constexpr Keys kHfKeys = {"hidden_size",         "num_hidden_layers", "num_atten
                           "num_key_value_heads", "intermediate_size", "rms_norm_eps",
                           "tie_word_embeddings"};
 
-// A number, or (in that release) a number or "None" as text.
-int64_t window_of(const JsonFields& fields, const json& root) {
-  if (!fields.has("sliding_window") || !root["sliding_window"].is_string()) {
-    return fields.integer_or("sliding_window", 0);
-  }
-  const auto text = root["sliding_window"].get<std::string>();
-  for (const char* none : {"", "None", "none", "null"}) {
-    if (text == none) return 0;
-  }
-  int64_t window = 0;
-  const char* const end = text.data() + text.size();
-  const auto [read_to, error] = std::from_chars(text.data(), end, window);
-  if (error != std::errc() || read_to != end) {
-    fail(ErrorCode::kFormat, "\"sliding_window\" is \"{}\", expected a number or None",
-         printable(text));
-  }
-  return window;
-}
-
 void read_experts(const JsonFields& fields, const json& root, ModelConfig& c) {
   if (fields.has("num_local_experts")) {
     c.experts = fields.integer("num_local_experts");
@@ -53,7 +33,7 @@ void read_experts(const JsonFields& fields, const json& root, ModelConfig& c) {
   if (c.experts < 1) fail(ErrorCode::kFormat, "the number of experts is {}", c.experts);
 }
 
-ModelConfig parse(const json& root, std::vector<std::string>& notes) {
+ModelConfig parse(const json& root) {
   const JsonFields fields(root, "params");
   for (const char* key : {"quantization", "vision_encoder", "yarn", "rope_scaling"}) {
     if (fields.has(key)) fail(ErrorCode::kUnsupported, "\"{}\" is not supported", key);
@@ -75,7 +55,7 @@ ModelConfig parse(const json& root, std::vector<std::string>& notes) {
   c.vocab = fields.integer("vocab_size");
   if (mixture) read_experts(fields, root, c);
   c.context = fields.integer_or("max_seq_len", fields.integer_or("max_position_embeddings", 32768));
-  c.window = sliding_window(window_of(fields, root), mixture, notes);
+  c.window = source_window(root);
   c.rope_theta = fields.number_or("rope_theta", mixture ? 1e6 : 1e4);
   c.norm_eps = fields.number(keys.norm_eps);
   c.tied_output = fields.boolean_or(keys.tied_output, false);
@@ -87,11 +67,10 @@ ModelConfig parse(const json& root, std::vector<std::string>& notes) {
 
 }  // namespace
 
-ModelConfig read_mistral_params(const std::filesystem::path& path,
-                                std::vector<std::string>& notes) {
+ModelConfig read_mistral_params(const std::filesystem::path& path) {
   const json root = read_json_file(path);
   try {
-    return parse(root, notes);
+    return parse(root);
   } catch (const Error& error) {
     fail(error.code(), "{}: {}", path.string(), error.what());
   }

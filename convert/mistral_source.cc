@@ -104,7 +104,7 @@ ModelSource open_mistral(const fs::path& folder) {
   ModelSource source;
   source.path = folder.string();
   source.description = folder_name(folder);
-  source.config = read_mistral_params(folder / kParams, source.notes);
+  source.config = read_mistral_params(folder / kParams);
   const StoredTensors stored = open_weights(folder);
   source.tokenizer = read_tokenizer(folder);
   const int64_t experts = source.config.experts;

@@ -10,6 +10,7 @@
 #include "convert/safetensors.h"
 #include "convert/source_layout.h"
 #include "convert/torch_archive.h"
+#include "convert/window.h"
 #include "core/error.h"
 #include "io/json_fields.h"
 #include "io/model_file.h"
@@ -166,22 +167,16 @@ void mark_interleaved(ModelSource& source) {
   }
 }
 
-int64_t sliding_window(int64_t configured, bool mixture, std::vector<std::string>& notes) {
-  if (!mixture || configured == 0) return configured;
-  notes.push_back(
-      fmt::format("the config's sliding window of {} is ignored: Mixtral attends to "
-                  "its whole context",
-                  configured));
-  return 0;
-}
-
 std::string folder_name(const fs::path& folder) {
   std::error_code error;
   const fs::path whole = fs::canonical(folder, error);
   return whole.filename().string();
 }
 
-ModelSource open_source(const std::string& path) {
+namespace {
+
+// With the window as the source says.
+ModelSource open_layout(const std::string& path) {
   const fs::path folder(path);
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
@@ -201,6 +196,17 @@ ModelSource open_source(const std::string& path) {
        "model.safetensors.index.json, or params.json with consolidated*.safetensors, *.pt or "
        "*.pth",
        path);
+}
+
+}  // namespace
+
+ModelSource open_source(const std::string& path, std::optional<int64_t> window) {
+  ModelSource source = open_layout(path);
+  const std::string line = settle_window(source.config, window);
+  if (line.empty()) return source;
+  source.notes.push_back(line);
+  if (!window) source.warnings.push_back(line);
+  return source;
 }
 
 int64_t source_row(const SourceTensor& tensor, int64_t row) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,12 +39,14 @@ struct ModelSource {
   std::string tokenizer;      ///< the SentencePiece model; empty: none
   std::string chat_template;  ///< Jinja; empty: none
   std::vector<std::string> notes;
+  std::vector<std::string> warnings;  ///< those of the notes that one should see at once
   std::vector<SourceTensor> tensors;  ///< in the order of tensor_plan(config), all checked
 };
 
 /// Opens a folder of HF safetensors or of Mistral's own files (safetensors or PyTorch archives), or
-/// a GGUF file. Throws Error, naming file, tensor, what was expected and what was found.
-ModelSource open_source(const std::string& path);
+/// a GGUF file. `window` replaces the source's, 0: none. Throws Error, naming file, tensor, what
+/// was expected and what was found.
+ModelSource open_source(const std::string& path, std::optional<int64_t> window = std::nullopt);
 
 /// Where row `row` of the model file's order is in the checkpoint.
 int64_t source_row(const SourceTensor& tensor, int64_t row);
@@ -67,7 +70,8 @@ void request_rows(const SourceTensor& tensor, int64_t first, int64_t last);
 /// done with.
 void release_rows(const SourceTensor& tensor, int64_t first, int64_t last);
 
-/// The config.json of a Mixtral or Mistral checkpoint. Notes for people are added to `notes`.
+/// The config.json of a Mixtral or Mistral checkpoint, the window as it says. Notes for people are
+/// added to `notes`.
 ModelConfig read_hf_config(const std::string& path, std::vector<std::string>& notes);
 
 }  // namespace octavo

@@ -69,10 +69,7 @@ UsedNames resolve_tensors(ModelSource& source, const StoredTensors& stored,
 /// Marks wq and wk as stored in interleaved pairs.
 void mark_interleaved(ModelSource& source);
 
-/// Mistral's params.json. Notes for people are added to `notes`.
-ModelConfig read_mistral_params(const std::filesystem::path& path, std::vector<std::string>& notes);
-
-/// A window in a mixture's config is ignored, as the reference does; returns the window to use.
-int64_t sliding_window(int64_t configured, bool mixture, std::vector<std::string>& notes);
+/// Mistral's params.json; the window as it says.
+ModelConfig read_mistral_params(const std::filesystem::path& path);
 
 }  // namespace octavo

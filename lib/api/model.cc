@@ -5,8 +5,13 @@
 namespace octavo {
 namespace {
 
-ModelInfo describe(const ModelFile& file, const Device& device, bool has_tokenizer) {
-  const ModelConfig& config = file.config();
+ModelConfig with_window(ModelConfig config, const ModelOptions& options) {
+  if (options.window) set_window(config, *options.window);
+  return config;
+}
+
+ModelInfo describe(const ModelFile& file, const ModelConfig& config, const Device& device,
+                   bool has_tokenizer) {
   ModelInfo info;
   info.architecture = config.architecture;
   info.format = file.directory().requested_format;
@@ -32,10 +37,11 @@ ModelInfo describe(const ModelFile& file, const Device& device, bool has_tokeniz
 
 Model::Impl::Impl(const std::string& path, const ModelOptions& options)
     : file(path),
+      config(with_window(file.config(), options)),
       device(make_device(options.device)),
       weights(std::make_shared<const ModelWeights>(load_weights(file, *device))),
       tokenizer(make_tokenizer(file.directory().tokenizer, path)),
-      info(describe(file, *device, tokenizer != nullptr)) {
+      info(describe(file, config, *device, tokenizer != nullptr)) {
   if (tokenizer && tokenizer->size() > info.vocab) {
     fail(ErrorCode::kFormat,
          "{}: the tokenizer has {} pieces but the model only {}; it belongs to another model", path,

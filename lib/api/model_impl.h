@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "io/model_file.h"
+#include "model/config.h"
 #include "model/weights.h"
 #include "octavo/octavo.hpp"
 #include "text/tokenizer.h"
@@ -17,6 +18,7 @@ struct Model::Impl {
   Impl(const std::string& path, const ModelOptions& options);
 
   ModelFile file;
+  ModelConfig config;  ///< the file's, with the window of the options
   std::shared_ptr<Device> device;
   std::shared_ptr<const ModelWeights> weights;  ///< on the CPU these point into `file`
   std::unique_ptr<const Tokenizer> tokenizer;   ///< null: none

@@ -33,7 +33,7 @@ void check_model(const SessionContent& content, const Model::Impl& model, const 
          path, content.model, content.identity.substr(0, 8), model.file.path(), line,
          line == content.model ? " with other weights" : "");
   }
-  const ModelConfig& config = model.file.config();
+  const ModelConfig& config = model.config;
   if (content.window != config.window) {
     fail(ErrorCode::kInvalidArgument,
          "{} was made with a sliding window of {}, this model has {} (0: none); use the same", path,
@@ -82,8 +82,8 @@ void Session::save(const std::string& path) const {
                             .cache_type = std::string(cache_type_name(cache.shape().type)),
                             .layers = cache.shape().layers,
                             .entry_bytes = kv_entry_bytes(cache.shape()),
-                            .window = file.config().window,
-                            .rope_theta = file.config().rope_theta,
+                            .window = impl_->model.impl()->config.window,
+                            .rope_theta = impl_->model.impl()->config.rope_theta,
                             .first = transformer.held_from(),
                             .tokens = impl_->tokens,
                             .logits = {}};

@@ -46,7 +46,7 @@ Session::Impl::Impl(const Model& opened, const SessionOptions& wanted)
     : model(opened),
       options(wanted),
       profiled(*opened.impl()->device, record),
-      transformer(opened.impl()->file.config(), opened.impl()->weights,
+      transformer(opened.impl()->config, opened.impl()->weights,
                   wanted.profile ? static_cast<Device&>(profiled) : *opened.impl()->device,
                   transformer_options(wanted, opened.info())),
       logits(static_cast<size_t>(opened.info().vocab)) {

@@ -63,7 +63,9 @@ struct ModelWriter::State {
   }
 
   void begin(const WriteOptions& options) {
-    key = {.plan = hash_of(write_directory(directory)), .source = hash_of(options.source)};
+    key = {.plan = hash_of(write_directory(directory)),
+           .source = hash_of(options.source),
+           .calibration = hash_of(options.calibration)};
     resumable = options.resumable;
     if (options.resume) take_over(options);
     if (tensor == 0) ::unlink(journal_path.c_str());  // before what it speaks of changes
@@ -76,10 +78,17 @@ struct ModelWriter::State {
     const JournalContent known = read_journal(journal_path);
     if (!known.is_valid) return;
     file.keep(true);  // it belongs to another run until it is known to fit
+    // First: the plan's notes tell of the calibration too.
+    if (known.key.calibration != key.calibration) {
+      fail(ErrorCode::kInvalidArgument,
+           "{} was begun with another --calibration, or one of the runs has none; repeat it as it "
+           "was, or start anew without --resume",
+           file.path());
+    }
     if (known.key.plan != key.plan) {
       fail(ErrorCode::kInvalidArgument,
-           "{} was begun with other types, another model or another version; repeat its options, "
-           "or start anew without --resume",
+           "{} was begun with other types, another window, another model or another version; "
+           "repeat its options, or start anew without --resume",
            file.path());
     }
     if (known.key.source != key.source) {

@@ -23,7 +23,8 @@ struct WriteOptions {
   bool resume = false;
   /// Whatever decides the bytes beside the directory; another run must say the same to go on.
   std::string source;
-  int threads = 0;  ///< that check what is there
+  std::string calibration;  ///< the same of what weighs the scale search
+  int threads = 0;          ///< that check what is there
   /// Called while that is checked, with the number of tensors; false: stop.
   std::function<bool(size_t)> checked;
 };

@@ -14,7 +14,7 @@
 namespace octavo {
 namespace {
 
-constexpr const char* kTitle = "octavo-journal-1";
+constexpr const char* kTitle = "octavo-journal-2";
 
 std::string hex(uint64_t value) { return fmt::format("{:016x}", value); }
 
@@ -24,7 +24,8 @@ std::string sealed(const std::string& text) {
 }
 
 std::string key_line(const JournalKey& key) {
-  return sealed(fmt::format("{} {} {}", kTitle, hex(key.plan), hex(key.source)));
+  return sealed(
+      fmt::format("{} {} {} {}", kTitle, hex(key.plan), hex(key.source), hex(key.calibration)));
 }
 
 std::string tensor_line(int64_t index, uint64_t checksum) {
@@ -43,9 +44,12 @@ JournalContent read_journal(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   std::string line;
   if (!std::getline(stream, line)) return content;
-  const size_t plan_at = std::strlen(kTitle) + 1, source_at = plan_at + 17;
-  if (line.size() < source_at + 16) return content;
-  content.key = {.plan = digits_at(line, plan_at), .source = digits_at(line, source_at)};
+  const size_t plan_at = std::strlen(kTitle) + 1, source_at = plan_at + 17,
+               calibration_at = source_at + 17;
+  if (line.size() < calibration_at + 16) return content;
+  content.key = {.plan = digits_at(line, plan_at),
+                 .source = digits_at(line, source_at),
+                 .calibration = digits_at(line, calibration_at)};
   if (line + "\n" != key_line(content.key)) return content;
   content.is_valid = true;
   while (std::getline(stream, line)) {

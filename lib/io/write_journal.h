@@ -11,8 +11,9 @@ namespace octavo {
 
 /// What a journal belongs to.
 struct JournalKey {
-  uint64_t plan = 0;    ///< of everything that the directory says
-  uint64_t source = 0;  ///< of everything else that decides the bytes
+  uint64_t plan = 0;         ///< of everything that the directory says
+  uint64_t source = 0;       ///< of what the bytes are made from
+  uint64_t calibration = 0;  ///< of what weighs the scale search
 };
 
 /// What a journal says; damaged lines end it.

@@ -90,6 +90,16 @@ void validate(const ModelConfig& c) {
   expect_token("eos", c.eos, c.vocab);
 }
 
+void set_window(ModelConfig& config, int64_t window) {
+  if (window < 0 || window > config.context) {
+    fail(ErrorCode::kInvalidArgument,
+         "a sliding window of {} does not fit the model's context of {}; give 1 to {}, or 0 for "
+         "none",
+         window, config.context, config.context);
+  }
+  config.window = window;
+}
+
 nlohmann::json to_json(const ModelConfig& c) {
   return {{"architecture", c.architecture},
           {"dim", c.dim},

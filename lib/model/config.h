@@ -33,6 +33,9 @@ struct ModelConfig {
 /// dividing, huge).
 void validate(const ModelConfig& config);
 
+/// Replaces the window, 0: none. Throws Error(kInvalidArgument) when it is not in 0..context.
+void set_window(ModelConfig& config, int64_t window);
+
 nlohmann::json to_json(const ModelConfig& config);
 /// Reads and validates. Throws Error(kFormat) naming the missing or mistyped entry.
 ModelConfig config_from_json(const nlohmann::json& json);

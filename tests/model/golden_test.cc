@@ -12,11 +12,16 @@
 #include "support/files.h"
 #include "support/kernel_tables.h"
 #include "support/npy.h"
+#include "support/random.h"
 
 namespace octavo::test {
 namespace {
 
 constexpr double kTolerance = 5e-5;  // max abs, what the project promises of f32
+
+// Lengths of what is fed at once; what is left comes token by token.
+const std::vector<std::vector<int64_t>> kConversations = {
+    {5, 1, 7, 2, 9, 3}, {16, 1, 1, 8, 3}, {1, 30}, {64, 1, 65, 2, 63, 17, 100}};
 
 TransformerOptions exact_cache(int64_t chunk = 512) {
   TransformerOptions options;
@@ -88,6 +93,19 @@ TEST_P(Golden, LogitsInChunks) {
       Runner chunked(file.path(), exact_cache(chunk));
       EXPECT_LT(max_difference(chunked.logits(c.ids), expected), kTolerance)
           << c.prefix << " in chunks of " << chunk;
+    }
+  }
+}
+
+// A prompt in pieces of many lengths, then token by token, as a conversation goes.
+TEST_P(Golden, LogitsOfAPromptInPiecesAndWhatFollows) {
+  const Converted file = convert_f32();
+  for (const GoldenCase& c : golden_cases(model())) {
+    const Matrix expected = golden(model(), c.prefix + "logits");
+    for (const std::vector<int64_t>& pieces : kConversations) {
+      Runner runner(file.path(), exact_cache(8));
+      EXPECT_LT(max_difference(runner.logits_in(c.ids, pieces), expected), kTolerance)
+          << c.prefix << " from a piece of " << pieces.front();
     }
   }
 }
@@ -189,13 +207,46 @@ TEST_P(TinyMixtral, ReferenceModelFollowsEveryStep) {
   }
 }
 
-TEST(TinyMistral, ReferenceModelFollowsTheSlidingWindow) {
+TEST(TinyMistralSwa, ReferenceModelFollowsTheSlidingWindow) {
   const Converted file(test_data("tiny-mistral-swa") / "hf", Format::kF32);
   const ReferenceModel reference{ModelFile(file.path())};
   for (const GoldenCase& c : golden_cases("tiny-mistral-swa")) {
     const Matrix expected = golden("tiny-mistral-swa", c.prefix + "logits");
     EXPECT_LT(max_difference(reference.forward(c.ids).logits, expected), kTolerance);
   }
+}
+
+// The goldens end after 5 windows of 8; the reference model goes on, until rings of every size have
+// been used over and over.
+class TinyMistral : public ::testing::TestWithParam<int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Windows, TinyMistral, ::testing::Values(1, 2, 8, 63, 64, 65, 100, 200),
+                         [](const auto& test) { return std::to_string(test.param); });
+
+TEST_P(TinyMistral, LongTextsFollowTheReference) {
+  const Converted file(test_data("tiny-mistral-swa") / "hf", Format::kF32, GetParam());
+  const std::vector<int32_t> ids = Random(5).ids(420, 128);
+  const Matrix expected = ReferenceModel{ModelFile(file.path())}.forward(ids).logits;
+  for (const int64_t chunk : {1, 7, 8, 9, 63, 64, 65, 130, 420}) {
+    Runner runner(file.path(), exact_cache(chunk));
+    ASSERT_EQ(runner.config().window, GetParam());
+    EXPECT_LT(max_difference(runner.logits(ids), expected), kTolerance) << "chunks of " << chunk;
+  }
+  for (const std::vector<int64_t>& pieces : kConversations) {
+    Runner runner(file.path(), exact_cache(100));
+    EXPECT_LT(max_difference(runner.logits_in(ids, pieces), expected), kTolerance)
+        << "from a piece of " << pieces.front();
+  }
+}
+
+// The yardstick itself: without the window it would see more.
+TEST(TinyMistralSwa, AWindowHidesWhatIsBeforeIt) {
+  const Converted narrow(test_data("tiny-mistral-swa") / "hf", Format::kF32);
+  const Converted wide(test_data("tiny-mistral-swa") / "hf", Format::kF32, 0);
+  const std::vector<int32_t> ids = Random(6).ids(40, 128);
+  Runner narrow_runner(narrow.path(), exact_cache()), wide_runner(wide.path(), exact_cache());
+  const Matrix a = narrow_runner.logits(ids), b = wide_runner.logits(ids);
+  EXPECT_LT(max_difference(a.topRows(8), b.topRows(8)), kTolerance);
+  EXPECT_GT(max_difference(a.row(8), b.row(8)), 100 * kTolerance);
 }
 
 }  // namespace

@@ -11,12 +11,13 @@ namespace octavo::test {
 namespace {
 
 void convert_folder(const std::filesystem::path& source, const std::string& output, Format format,
-                    int threads = 0) {
+                    int threads = 0, std::optional<int64_t> window = std::nullopt) {
   ConvertOptions options;
   options.source = source.string();
   options.output = output;
   options.format = format;
   options.threads = threads;
+  options.window = window;
   convert(options);
 }
 
@@ -30,14 +31,15 @@ void append_row(const std::vector<T>& values, int64_t rows, int64_t r,
 
 }  // namespace
 
-Converted::Converted(const std::filesystem::path& source, Format format) {
-  convert_folder(source, path_, format);
+Converted::Converted(const std::filesystem::path& source, Format format,
+                     std::optional<int64_t> window) {
+  convert_folder(source, path_, format, 0, window);
 }
 
 Converted::Converted(const ModelConfig& config, uint64_t seed, Format format, Format stored) {
   const TempDir checkpoint;
   write_random_checkpoint(checkpoint.path(), config, seed, stored);
-  convert_folder(checkpoint.path(), path_, format, 1);  // too small for more
+  convert_folder(checkpoint.path(), path_, format, 1, config.window);  // too small for more
 }
 
 Runner::Runner(const std::string& path, const TransformerOptions& options,
@@ -72,6 +74,22 @@ Matrix Runner::logits(std::span<const int32_t> ids, int64_t chunk) {
                            all.middleRows(static_cast<Eigen::Index>(first) + row, rows) =
                                to_matrix(values, rows, config().vocab);
                          });
+  }
+  return all;
+}
+
+Matrix Runner::logits_in(std::span<const int32_t> ids, std::span<const int64_t> pieces) {
+  Matrix all(static_cast<Eigen::Index>(ids.size()), config().vocab);
+  size_t first = 0;
+  for (const int64_t piece : pieces) {
+    const size_t count = std::min(static_cast<size_t>(piece), ids.size() - first);
+    if (count == 0) return all;
+    all.middleRows(static_cast<Eigen::Index>(first), static_cast<Eigen::Index>(count)) =
+        logits(ids.subspan(first, count));
+    first += count;
+  }
+  if (first < ids.size()) {
+    all.bottomRows(static_cast<Eigen::Index>(ids.size() - first)) = logits(ids.subspan(first), 1);
   }
   return all;
 }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -19,9 +20,10 @@ namespace octavo::test {
 /// An .8vo in a folder of its own.
 class Converted {
  public:
-  /// Converts a checkpoint folder.
-  Converted(const std::filesystem::path& source, Format format);
-  /// Makes a random checkpoint of this shape and converts it.
+  /// Converts a checkpoint folder; `window` in place of the source's.
+  Converted(const std::filesystem::path& source, Format format,
+            std::optional<int64_t> window = std::nullopt);
+  /// Makes a random checkpoint of this shape and converts it, a mixture with its window too.
   Converted(const ModelConfig& config, uint64_t seed, Format format, Format stored = Format::kF32);
 
   const std::string& path() const { return path_; }
@@ -46,6 +48,8 @@ class Runner {
   /// Logits of all of `ids` [ids, vocab], fed from where the transformer stands, `chunk` at a time
   /// (0: at once).
   Matrix logits(std::span<const int32_t> ids, int64_t chunk = 0);
+  /// The same fed in pieces of these lengths, what is left then token by token.
+  Matrix logits_in(std::span<const int32_t> ids, std::span<const int64_t> pieces);
   /// `count` tokens by greedy choice (ties to the lower id) after `ids`.
   std::vector<int32_t> greedy(std::span<const int32_t> ids, int64_t count);
   /// Experts chosen in the calls since the last call of this function, and the logits they were

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,9 +24,11 @@ namespace octavo {
 
 struct ModelOptions {
   std::string device = "cpu";
+  /// Keys that a token sees, itself included, in place of what the file says; 0: all before it.
+  std::optional<int64_t> window = std::nullopt;
 };
 
-/// The shape of a model, as its file says.
+/// The shape of a model, as its file and its options say.
 struct ModelInfo {
   std::string architecture;  ///< "mixtral" or "mistral"
   std::string format;        ///< what it was converted to, "q4_k"
@@ -40,7 +43,7 @@ struct ModelInfo {
 /// A mapped model file. Cheap to copy; safe to use from several threads.
 class Model {
  public:
-  /// Maps the file and checks it. Throws Error.
+  /// Maps the file and checks it. Throws Error, also for a window that the context cannot hold.
   static Model open(const std::string& path, const ModelOptions& options = {});
 
   const ModelInfo& info() const;
