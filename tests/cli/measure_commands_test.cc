@@ -125,7 +125,10 @@ TEST(PerplexityCommandTest, ATextShorterThanAChunkIsRefused) {
   const Outcome outcome =
       run_program({"perplexity", pocket.path(), "-f", pocket.file("short.txt")});
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.err, testing::HasSubstr("fewer than one chunk of 512"));
+  EXPECT_THAT(outcome.err, testing::HasSubstr(" tokens, fewer than one chunk of 512"));
+  write_file(pocket.file("short.txt"), "");
+  EXPECT_THAT(run_program({"perplexity", pocket.path(), "-f", pocket.file("short.txt")}).err,
+              testing::HasSubstr("only 1 token, fewer than"));
 }
 
 /// What llama.cpp's own program gives for the same weights on text that the model has not seen.

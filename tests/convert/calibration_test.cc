@@ -269,7 +269,13 @@ TEST_F(CalibratedConversion, OnlyTheSameCalibrationResumes) {
   ConvertOptions resumed = options(Format::kQ4_0, path_);
   resumed.resume = true;
   make_calibration(config_, 2).save(path_);  // another one under the same name
-  EXPECT_NE(error_of([&] { convert(resumed); }), "");
+  EXPECT_THAT(error_of([&] { convert(resumed); }), HasSubstr("another --calibration"));
+  EXPECT_THAT(error_of([&] {
+                ConvertOptions plain = resumed;
+                plain.calibration.clear();
+                convert(plain);
+              }),
+              HasSubstr("another --calibration, or one of the runs has none"));
   make_calibration(config_, 1).save(path_);
   convert(resumed);
   EXPECT_EQ(read_file(folder_.file("out.8vo")), expected);

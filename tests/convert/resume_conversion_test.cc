@@ -107,7 +107,27 @@ TEST_F(ResumeConversion, ChangedOptionsAreRefused) {
   changed.resume = true;
   changed.type_for = {{"output", "f16"}};
   EXPECT_THAT(error_of([&] { convert(changed); }), HasSubstr("other types"));
+  changed = options();
+  changed.resume = true;
+  changed.window = 5;
+  EXPECT_THAT(error_of([&] { convert(changed); }), HasSubstr("another window"));
   go_on();
+}
+
+// Only when there was something to hope for.
+TEST_F(ResumeConversion, NothingToResumeIsSaid) {
+  std::vector<std::string> warnings;
+  ConvertOptions resumed = options();
+  resumed.warn = [&](const std::string& line) { warnings.push_back(line); };
+  convert(resumed);
+  resumed.resume = true;
+  stop_at(0.5);
+  convert(resumed);
+  EXPECT_THAT(warnings, testing::IsEmpty());
+  convert(resumed);
+  EXPECT_THAT(warnings,
+              testing::ElementsAre(AllOf(HasSubstr("nothing to resume"), HasSubstr(part()))));
+  EXPECT_EQ(read_file(output()), expected);
 }
 
 TEST_F(ResumeConversion, AChangedSourceIsRefused) {

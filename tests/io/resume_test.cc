@@ -177,6 +177,10 @@ TEST_F(Resume, AnotherPlanOrSourceIsRefused) {
               AllOf(HasSubstr(part), HasSubstr("other types"), HasSubstr("without --resume")));
   EXPECT_THAT(error_of([&] { ModelWriter writer(path, plan(), resumable(true, "changed")); }),
               AllOf(HasSubstr(part), HasSubstr("source that has changed")));
+  WriteOptions calibrated = resumable(true);
+  calibrated.calibration = "another";
+  EXPECT_THAT(error_of([&] { ModelWriter writer(path, plan(), calibrated); }),
+              AllOf(HasSubstr(part), HasSubstr("another --calibration")));
   EXPECT_EQ(go_on(), kDone);  // nothing was touched
 }
 
