@@ -115,7 +115,7 @@ ModelConfig read_gguf_config(const GgufMetadata& metadata, const StoredTensors& 
   read_attention(metadata, c);
   c.vocab = vocabulary(metadata, stored);
   c.context = metadata.integer("llama.context_length");
-  c.window = source_window(metadata);
+  c.window = gguf_window(metadata);
   c.rope_theta = metadata.number_or("llama.rope.freq_base", 1e4);
   c.norm_eps = metadata.number("llama.attention.layer_norm_rms_epsilon");
   c.tied_output = stored.find("output.weight") == stored.end();

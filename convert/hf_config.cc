@@ -88,7 +88,7 @@ ModelConfig parse(const json& root, std::vector<std::string>& notes) {
   if (mixture && c.experts < 1) fail(ErrorCode::kFormat, "num_local_experts is {}", c.experts);
   c.vocab = fields.integer("vocab_size");
   c.context = fields.integer_or("max_position_embeddings", 32768);
-  c.window = source_window(root);
+  c.window = json_window(root);
   c.rope_theta = rope_theta(fields, root, mixture ? 1e6 : 1e4);
   c.norm_eps = fields.number_or("rms_norm_eps", mixture ? 1e-5 : 1e-6);
   c.tied_output = fields.boolean_or("tie_word_embeddings", false);

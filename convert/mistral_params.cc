@@ -55,7 +55,7 @@ ModelConfig parse(const json& root) {
   c.vocab = fields.integer("vocab_size");
   if (mixture) read_experts(fields, root, c);
   c.context = fields.integer_or("max_seq_len", fields.integer_or("max_position_embeddings", 32768));
-  c.window = source_window(root);
+  c.window = json_window(root);
   c.rope_theta = fields.number_or("rope_theta", mixture ? 1e6 : 1e4);
   c.norm_eps = fields.number(keys.norm_eps);
   c.tied_output = fields.boolean_or(keys.tied_output, false);

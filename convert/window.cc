@@ -3,6 +3,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "convert/gguf_metadata.h"
 #include "core/error.h"
 #include "io/json_fields.h"
 #include "io/printable.h"
@@ -37,14 +38,14 @@ std::string window_text(int64_t window) {
 
 }  // namespace
 
-int64_t source_window(const nlohmann::json& root) {
+int64_t json_window(const nlohmann::json& root) {
   const JsonFields fields(root, "config");
   const bool is_text = fields.has(kJsonKey) && root[kJsonKey].is_string();
   return not_negative(kJsonKey, is_text ? parse_window(kJsonKey, fields.string(kJsonKey))
                                         : fields.integer_or(kJsonKey, 0));
 }
 
-int64_t source_window(const GgufMetadata& metadata) {
+int64_t gguf_window(const GgufMetadata& metadata) {
   return not_negative(kGgufKey, metadata.is_text(kGgufKey)
                                     ? parse_window(kGgufKey, metadata.text(kGgufKey))
                                     : metadata.integer_or(kGgufKey, 0));

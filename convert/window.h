@@ -6,16 +6,17 @@
 #include <optional>
 #include <string>
 
-#include "convert/gguf_metadata.h"
 #include "model/config.h"
 
 namespace octavo {
 
+class GgufMetadata;
+
 /// `sliding_window` of config.json and params.json: a number, or one as text; absent, null, "" and
 /// "None" are none, 0. Throws Error(kFormat).
-int64_t source_window(const nlohmann::json& root);
+int64_t json_window(const nlohmann::json& root);
 /// llama.attention.sliding_window, in the same forms. Throws Error(kFormat).
-int64_t source_window(const GgufMetadata& metadata);
+int64_t gguf_window(const GgufMetadata& metadata);
 
 /// Turns config.window from what the source says into what the model gets: `asked` (0: none) where
 /// there is one. Otherwise a dense model keeps it and a mixture has none: the 4096 of the first

@@ -26,7 +26,7 @@ struct Case {
 
 constexpr std::array kCacheNames = {"f32", "f16", "bf16"};  // of KvType
 
-std::string describe(const Case& c) {
+std::string case_text(const Case& c) {
   return fmt::format("{}, {} tokens in pieces of {}, chunk {}, cache {}, threads {}",
                      describe(c.config), c.tokens, fmt::join(c.pieces, " "), c.chunk,
                      kCacheNames[static_cast<size_t>(c.cache)], c.threads);
@@ -88,7 +88,7 @@ double cache_rounding(KvType type) {
 }
 
 void check(const Case& c, uint64_t seed) {
-  SCOPED_TRACE(fmt::format("case {}: {}", seed, describe(c)));
+  SCOPED_TRACE(fmt::format("case {}: {}", seed, case_text(c)));
   const Converted file(c.config, seed, Format::kF32);
   TransformerOptions options;
   options.kv_type = c.cache;
@@ -109,7 +109,7 @@ void check(const Case& c, uint64_t seed) {
     fmt::print("{} {} {:.3g} {}\n", seed, int(c.cache),
                relative_rms(logits, trace.logits) /
                    (c.cache == KvType::kF32 ? 1e-5 : cache_rounding(c.cache) / 8),
-               describe(c));
+               case_text(c));
 }
 
 TEST(RandomShapes, FollowTheReferenceModel) {
