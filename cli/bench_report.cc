@@ -70,6 +70,8 @@ std::string bench_json(const BenchArguments& arguments, const BenchResult& r) {
       {"prompt_tokens", arguments.prompt},
       {"generated_tokens", arguments.generate},
       {"depth", arguments.depth},
+      {"chunk", r.chunk},
+      {"cache_type", r.cache_type},
       {"prefill_tok_s", rates.prefill},
       {"prefill_tok_s_all", r.prefill},
       {"prefill_gop_s", rates.prefill_gop_s},
@@ -79,6 +81,7 @@ std::string bench_json(const BenchArguments& arguments, const BenchResult& r) {
       {"decode_tok_s", rates.decode},
       {"decode_tok_s_all", r.decode},
       {"bytes_per_token", r.decode_bytes},
+      {"cache_bytes_per_token", r.decode_cache_bytes},
       {"decode_gb_s", rates.decode_gb_s},
       {"decode_share_of_stream", rates.share_of_stream},
       {"cache_bytes", r.cache_bytes},
@@ -103,9 +106,10 @@ std::string bench_text(const BenchArguments& arguments, const BenchResult& r) {
   text += fmt::format("\nreading  {}; {:.1f} GB/s before, {:.1f} after\n",
                       r.machine.stream.description(), r.before.stream.gb_s, r.after.stream.gb_s);
   if (rates.prefill > 0) {
-    text += fmt::format("prefill  {} tokens: {:.2f} tok/s, {:.0f} GOP/s, {:.0f} % of the {} peak",
-                        arguments.prompt, rates.prefill, rates.prefill_gop_s,
-                        100 * rates.share_of_unit, rates.unit);
+    text += fmt::format(
+        "prefill  {} tokens, {} at once: {:.2f} tok/s, {:.0f} GOP/s, {:.0f} % of the {} peak",
+        arguments.prompt, std::min(r.chunk, arguments.prompt), rates.prefill, rates.prefill_gop_s,
+        100 * rates.share_of_unit, rates.unit);
     if (rates.bf16_peak > 0 && rates.unit != "bf16") {
       text +=
           fmt::format(", {:.0f} % of the bf16 peak", 100 * rates.prefill_gop_s / rates.bf16_peak);
@@ -114,10 +118,10 @@ std::string bench_text(const BenchArguments& arguments, const BenchResult& r) {
   }
   if (rates.decode > 0) {
     text += fmt::format(
-        "decode   {} tokens behind {}: {:.2f} tok/s, {:.3f} GB a token, {:.1f} GB/s, {:.0f} % of "
-        "the reading speed\n",
-        arguments.generate, arguments.depth, rates.decode, r.decode_bytes * 1e-9, rates.decode_gb_s,
-        100 * rates.share_of_stream);
+        "decode   {} tokens behind {}, {} cache: {:.2f} tok/s, {:.3f} GB a token, {:.1f} GB/s, "
+        "{:.0f} % of the reading speed\n",
+        arguments.generate, arguments.depth, r.cache_type, rates.decode, r.decode_bytes * 1e-9,
+        rates.decode_gb_s, 100 * rates.share_of_stream);
   }
   text += fmt::format(
       "memory   {} MiB private (cache {} MiB), {} MiB peak with the mapped model; page faults: {} "

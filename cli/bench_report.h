@@ -25,7 +25,10 @@ struct BenchResult {
   std::vector<double> prefill, decode;  ///< tokens a second, one a repetition
   std::vector<OpProfile> prefill_ops, decode_ops;  ///< of the last repetition, with --stats
   double prefill_operations = 0;                   ///< a token: multiplications and additions
-  double decode_bytes = 0;  ///< a token: weights and the cache at the mean depth
+  double decode_bytes = 0;        ///< a token: weights and the cache at the mean depth
+  double decode_cache_bytes = 0;  ///< the cache's part of it
+  std::string cache_type;         ///< of keys and values
+  int64_t chunk = 0;              ///< tokens that prefill computes at once
   int64_t cache_bytes = 0, minor_faults = 0, major_faults = 0, private_bytes = 0, peak_bytes = 0;
 };
 

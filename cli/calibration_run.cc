@@ -13,7 +13,9 @@ namespace octavo::cli {
 namespace {
 
 TransformerOptions options_of(const ScoredText& text, int threads) {
-  const SessionOptions session = options_for(text, threads);
+  ModelArguments arguments;
+  arguments.threads = threads;
+  const SessionOptions session = options_for(text, arguments);
   TransformerOptions options;
   options.context = session.context;
   options.chunk = session.chunk;

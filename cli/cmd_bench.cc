@@ -13,6 +13,8 @@
 #include "io/model_file.h"
 #include "model_summary.h"
 #include "octavo/octavo.hpp"
+#include "progress.h"
+#include "watched_feed.h"
 
 namespace octavo::cli {
 namespace {
@@ -42,6 +44,18 @@ std::vector<int32_t> random_ids(int64_t count, int64_t vocab) {
   return ids;
 }
 
+/// Fills the cache for one of the repetitions of decode; nobody counts its time.
+void fill_cache(const BenchArguments& arguments, Session& session, std::span<const int32_t> ids,
+                int64_t repetition, ProgressBar& bar) {
+  int64_t done = repetition * arguments.depth;
+  session.reset();
+  feed_watched(session, ids, session_options(arguments.model).chunk, [&](int64_t count) {
+    done += count;
+    bar.show(done, arguments.repetitions * arguments.depth);
+    return true;
+  });
+}
+
 void run_prefill(const BenchArguments& arguments, Session& session, BenchResult& result) {
   const auto ids = random_ids(arguments.prompt, session.model().info().vocab);
   for (int64_t i = 0; i < arguments.repetitions && !ids.empty(); ++i) {
@@ -56,9 +70,9 @@ void run_prefill(const BenchArguments& arguments, Session& session, BenchResult&
 void run_decode(const BenchArguments& arguments, Session& session, BenchResult& result) {
   const auto ids = random_ids(arguments.depth + arguments.generate, session.model().info().vocab);
   const auto behind = std::span(ids).first(static_cast<size_t>(arguments.depth));
+  ProgressBar bar("filling the cache", "tokens");
   for (int64_t i = 0; i < arguments.repetitions && arguments.generate > 0; ++i) {
-    session.reset();
-    if (!behind.empty()) session.feed(behind);
+    fill_cache(arguments, session, behind, i, bar);
     session.reset_profile();
     result.decode.push_back(static_cast<double>(arguments.generate) / seconds_of([&] {
                               for (const int32_t id : std::span(ids).subspan(behind.size()))
@@ -68,23 +82,30 @@ void run_decode(const BenchArguments& arguments, Session& session, BenchResult& 
   }
 }
 
-/// What a token costs, from the file's directory and the window in use.
-void count_work(const BenchArguments& arguments, const ModelFile& file, int64_t window,
+/// Keys that a token sees on average, over `tokens` of them behind `before` others.
+double mean_keys(const ModelInfo& model, int64_t before, int64_t tokens) {
+  double sum = 0;
+  for (int64_t i = 1; i <= tokens; ++i) {
+    const int64_t keys = before + i;
+    sum += static_cast<double>(model.window > 0 ? std::min(keys, model.window) : keys);
+  }
+  return tokens == 0 ? 0 : sum / static_cast<double>(tokens);
+}
+
+/// What a token costs, from the file's directory.
+void count_work(const BenchArguments& arguments, const ModelFile& file, const ModelInfo& m,
                 BenchResult& result) {
-  const ModelConfig& c = file.config();
   const ModelTotals totals = total(file.directory());
-  const auto mean_keys = [&](int64_t before, int64_t tokens) {
-    const double keys = static_cast<double>(before) + static_cast<double>(tokens + 1) / 2;
-    return window > 0 ? std::min(keys, static_cast<double>(window)) : keys;
-  };
   // Prefill needs the logits of its last token only.
-  const auto matrices = static_cast<double>(totals.active_weights - c.vocab * c.dim);
-  const auto attention = static_cast<double>(4 * c.layers * c.heads * c.head_dim);
-  result.prefill_operations = 2 * matrices + attention * mean_keys(0, arguments.prompt);
-  const double value_bytes = file.directory().requested_format == "f32" ? 4 : 2;
-  const auto cache = static_cast<double>(2 * c.layers * c.kv_heads * c.head_dim) * value_bytes;
-  result.decode_bytes = static_cast<double>(totals.active_bytes) +
-                        cache * mean_keys(arguments.depth, arguments.generate);
+  const auto matrices = static_cast<double>(totals.active_weights - m.vocab * m.dim);
+  const auto attention = static_cast<double>(4 * m.layers * m.heads * m.head_dim);
+  result.prefill_operations = 2 * matrices + attention * mean_keys(m, 0, arguments.prompt);
+  const NamedCacheType& type = cache_type_of(arguments.model.cache, m);
+  const auto values = static_cast<double>(2 * m.layers * m.kv_heads * m.head_dim);
+  result.cache_type = type.name;
+  result.decode_cache_bytes =
+      values * type.value_bytes * mean_keys(m, arguments.depth, arguments.generate);
+  result.decode_bytes = static_cast<double>(totals.active_bytes) + result.decode_cache_bytes;
 }
 
 /// The peak counts from here on, so that the memory that measuring the machine took is left out.
@@ -104,6 +125,7 @@ BenchResult measure(const BenchArguments& arguments) {
   restart_peak_memory();
   SessionOptions options = session_options(sizes);
   options.profile = arguments.stats;
+  result.chunk = std::min(options.chunk, sizes.context);
   Session session(model, options);
   struct rusage before {
   }, after{};
@@ -118,7 +140,7 @@ BenchResult measure(const BenchArguments& arguments) {
   result.cache_bytes = session.cache_bytes();
   result.after = measure_machine(sizes.threads);
   result.machine = faster(result.before, result.after);
-  count_work(arguments, ModelFile(sizes.path), model.info().window, result);
+  count_work(arguments, ModelFile(sizes.path), model.info(), result);
   return result;
 }
 
@@ -147,6 +169,7 @@ void add_bench_command(CLI::App& app, std::function<int()>& action) {
   count("-r,--repetitions", arguments->repetitions, 1, "Repetitions; medians are reported");
   add_threads_option(*command, arguments->model.threads);
   add_window_option(*command, arguments->model.window);
+  add_cache_options(*command, arguments->model);
   command->add_option("--device", arguments->device, "Where to compute: cpu")
       ->type_name("NAME")
       ->capture_default_str();
@@ -156,6 +179,12 @@ void add_bench_command(CLI::App& app, std::function<int()>& action) {
     if (arguments->prompt > 0 || arguments->generate > 0) return;
     throw CLI::ValidationError("nothing to measure: -p and -n are both 0");
   });
+  command->footer(
+      "Decode reads all active weights and the whole cache for every token: GB/s is both, over the "
+      "time.\n"
+      "The prompt of -d is computed before the clock starts. Example, decode at the end of a long "
+      "text:\n"
+      "  octavo bench mixtral.8vo -p 0 -n 32 -d 16384 --kv-type f16");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

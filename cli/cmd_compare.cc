@@ -19,8 +19,9 @@ using nlohmann::json;
 
 struct CompareArguments {
   std::string a, b, file;
-  int64_t context = 512, chunks = 0;
+  int64_t context = 512, chunks = 0, chunk = 0;
   int threads = 0;
+  CacheType cache_b = CacheType::kAuto;
   bool as_json = false;
 };
 
@@ -46,12 +47,13 @@ void check_vocabularies(const Model& a, const Model& b, const CompareArguments& 
 // Both models read a part of a chunk in turn, so that only one part's logits are kept.
 class Comparer {
  public:
-  Comparer(const Model& a, const Model& b, const ScoredText& text, int threads)
+  Comparer(const Model& a, const Model& b, const ScoredText& text,
+           const CompareArguments& arguments)
       : text_(text),
         classes_(classify_vocabulary(a)),
-        part_(options_for(text, threads).chunk),
-        a_(a, options_for(text, threads)),
-        b_(b, options_for(text, threads)) {}
+        part_(options(text, arguments, CacheType::kAuto).chunk),
+        a_(a, options(text, arguments, CacheType::kAuto)),
+        b_(b, options(text, arguments, arguments.cache_b)) {}
 
   void run(int64_t chunk, Comparison& result) {
     a_.reset();
@@ -74,6 +76,15 @@ class Comparer {
   }
 
  private:
+  static SessionOptions options(const ScoredText& text, const CompareArguments& arguments,
+                                CacheType cache) {
+    ModelArguments model;
+    model.threads = arguments.threads;
+    model.chunk = arguments.chunk;
+    model.cache = cache;
+    return options_for(text, model);
+  }
+
   const ScoredText& text_;
   const std::vector<TokenClass> classes_;
   const int64_t part_;
@@ -137,7 +148,7 @@ int compare(const CompareArguments& arguments) {
   const Model a = Model::open(arguments.a), b = Model::open(arguments.b);
   check_vocabularies(a, b, arguments);
   const ScoredText text(a, arguments.file, arguments.context, arguments.chunks);
-  Comparer comparer(a, b, text, arguments.threads);
+  Comparer comparer(a, b, text, arguments);
   Comparison result;
   const StopRequest stop;
   ProgressBar bar("comparing", "tokens");
@@ -171,12 +182,16 @@ void add_compare_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("N")
       ->check(whole_number(1));
   add_threads_option(*command, arguments->threads);
+  add_chunk_option(*command, arguments->chunk);
+  add_cache_type_option(*command, arguments->cache_b,
+                        "How B keeps keys and values; A keeps them as auto does");
   command->add_flag("--json", arguments->as_json, "The figures as JSON");
   command->footer(
       "Mean KL is the Kullback-Leibler divergence in nats, over the whole vocabulary: 0 says that "
       "B\n"
-      "predicts as A does. The kinds are those of the token that is predicted. Example:\n"
-      "  octavo compare mixtral-bf16.8vo mixtral-q4_k.8vo -f wiki.test.raw --chunks 100");
+      "predicts as A does. The kinds are those of the token that is predicted. Examples:\n"
+      "  octavo compare mixtral-bf16.8vo mixtral-q4_k.8vo -f wiki.test.raw --chunks 100\n"
+      "  octavo compare mixtral.8vo mixtral.8vo --kv-type bf16 -f wiki.test.raw   cost of a cache");
   command->callback([arguments, &action] { action = [arguments] { return compare(*arguments); }; });
 }
 

@@ -93,6 +93,7 @@ void add_eval_command(CLI::App& app, std::function<int()>& action) {
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that fit (default: the model's own)");
   add_window_option(*command, arguments->model.window);
+  add_cache_options(*command, arguments->model);
   command->footer("Row i holds the logits after token i, each token seeing those before it.");
   command->callback(
       [arguments, &action] { action = [arguments] { return evaluate(*arguments); }; });

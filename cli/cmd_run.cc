@@ -162,6 +162,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that prompt and text may have together (default: the model's own)");
   add_window_option(*command, arguments->model.window);
+  add_cache_options(*command, arguments->model);
   command->add_flag("--stats", arguments->stats,
                     "Say on standard error how fast it went, op by op");
   command->footer(

@@ -19,6 +19,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action);
 void add_tokenize_command(CLI::App& app, std::function<int()>& action);
 void add_eval_command(CLI::App& app, std::function<int()>& action);
 void add_perplexity_command(CLI::App& app, std::function<int()>& action);
+void add_passkey_command(CLI::App& app, std::function<int()>& action);
 void add_compare_command(CLI::App& app, std::function<int()>& action);
 void add_calibrate_command(CLI::App& app, std::function<int()>& action);
 void add_inspect_command(CLI::App& app, std::function<int()>& action);

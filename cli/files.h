@@ -28,6 +28,7 @@ class AtomicFile {
 
   /// Throws Error(kIo).
   void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
   /// Throws Error(kIo).
   void finish();
 

@@ -25,6 +25,7 @@ void add_commands(CLI::App& app, std::function<int()>& action) {
   add_tokenize_command(app, action);
   add_eval_command(app, action);
   add_perplexity_command(app, action);
+  add_passkey_command(app, action);
   add_compare_command(app, action);
   add_calibrate_command(app, action);
   add_inspect_command(app, action);

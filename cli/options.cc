@@ -2,15 +2,44 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "files.h"
 
 namespace octavo::cli {
 namespace {
 
+/// Every type of cache that there is, by name.
+constexpr std::array kCacheTypes = {
+    NamedCacheType{CacheType::kAuto, "auto", 0},
+    NamedCacheType{CacheType::kF32, "f32", 4},
+    NamedCacheType{CacheType::kF16, "f16", 2},
+    NamedCacheType{CacheType::kBF16, "bf16", 2},
+    NamedCacheType{CacheType::kQ8_0, "q8_0", 34.0 / 32},
+};
+
+const NamedCacheType* find_cache_type(std::string_view name) {
+  const auto* found = std::find_if(kCacheTypes.begin(), kCacheTypes.end(),
+                                   [name](const NamedCacheType& t) { return t.name == name; });
+  return found == kCacheTypes.end() ? nullptr : found;
+}
+
+std::string cache_type_names() {
+  std::string names;
+  for (const NamedCacheType& type : kCacheTypes) {
+    names += (names.empty() ? "" : ", ") + std::string(type.name);
+  }
+  return names;
+}
+
 /// No description, so that help stays readable; an empty answer means valid.
 CLI::Validator validator(std::function<std::string(std::string&)> check) {
   return CLI::Validator(std::move(check), "");
 }
+
+/// A chunk has buffers of its own; beyond this size nothing gets faster.
+constexpr int64_t kLargestChunk = 1 << 16;
 
 }  // namespace
 
@@ -58,6 +87,34 @@ void add_window_option(CLI::App& command, std::optional<int64_t>& window,
       ->check(whole_number(0));
 }
 
+void add_chunk_option(CLI::App& command, int64_t& chunk) {
+  command
+      .add_option("--chunk", chunk,
+                  fmt::format("Tokens of a prompt that are computed at once: more is faster and "
+                              "takes more memory (default: {})",
+                              SessionOptions{}.chunk))
+      ->type_name("N")
+      ->check(whole_number(1, kLargestChunk));
+}
+
+void add_cache_type_option(CLI::App& command, CacheType& type, const std::string& help) {
+  command
+      .add_option_function<std::string>(
+          "--kv-type", [&type](const std::string& name) { type = find_cache_type(name)->type; },
+          fmt::format("{}: {}", help, cache_type_names()))
+      ->type_name("T")
+      ->check(validator([](std::string& text) -> std::string {
+        if (find_cache_type(text) != nullptr) return {};
+        return fmt::format("{} is no type of cache ({})", text, cache_type_names());
+      }));
+}
+
+void add_cache_options(CLI::App& command, ModelArguments& arguments) {
+  add_chunk_option(command, arguments.chunk);
+  add_cache_type_option(command, arguments.cache,
+                        "How keys and values are kept (auto: f16, or f32 for a model in f32)");
+}
+
 void add_text_options(CLI::App& command, TextArguments& arguments) {
   CLI::Option* text = command.add_option("-p,--prompt", arguments.text, "The text itself");
   text->type_name("TEXT");
@@ -77,10 +134,18 @@ ModelOptions model_options(const ModelArguments& arguments) {
   return options;
 }
 
+const NamedCacheType& cache_type_of(CacheType type, const ModelInfo& model) {
+  if (type == CacheType::kAuto) type = model.format == "f32" ? CacheType::kF32 : CacheType::kF16;
+  return *std::find_if(kCacheTypes.begin(), kCacheTypes.end(),
+                       [type](const NamedCacheType& t) { return t.type == type; });
+}
+
 SessionOptions session_options(const ModelArguments& arguments) {
   SessionOptions options;
   options.context = arguments.context;
   options.threads = arguments.threads;
+  if (arguments.chunk > 0) options.chunk = arguments.chunk;
+  options.cache = arguments.cache;
   return options;
 }
 

@@ -6,17 +6,20 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "octavo/octavo.hpp"
 
 namespace octavo::cli {
 
-/// MODEL, -t, --ctx and --window.
+/// MODEL, -t, --ctx, --window, --chunk and --kv-type.
 struct ModelArguments {
   std::string path;
   std::optional<int64_t> window;  ///< none: the model's own
   int threads = 0;                ///< 0: all processors
   int64_t context = 0;            ///< 0: the model's own
+  int64_t chunk = 0;              ///< 0: the library's choice
+  CacheType cache = CacheType::kAuto;
 };
 
 /// -p TEXT or -f FILE.
@@ -40,10 +43,27 @@ void add_context_option(CLI::App& command, int64_t& context, int64_t least,
 /// --window: keys that a token sees; `fallback` says which without the option.
 void add_window_option(CLI::App& command, std::optional<int64_t>& window,
                        const std::string& fallback = "the model's own");
+/// --chunk: tokens that prefill computes at once.
+void add_chunk_option(CLI::App& command, int64_t& chunk);
+/// --kv-type, by the names of the list below.
+void add_cache_type_option(CLI::App& command, CacheType& type, const std::string& help);
+/// --chunk and --kv-type, as most commands take them.
+void add_cache_options(CLI::App& command, ModelArguments& arguments);
 /// -p and -f, of which exactly one must be given.
 void add_text_options(CLI::App& command, TextArguments& arguments);
 
 ModelOptions model_options(const ModelArguments& arguments);
+
+/// A type of cached keys and values as the command line and reports call it.
+struct NamedCacheType {
+  CacheType type;
+  std::string_view name;
+  double value_bytes;  ///< of one number, its share of a scale included; 0 for kAuto
+};
+
+/// What a session on `model` with `type` really keeps: kAuto is resolved.
+const NamedCacheType& cache_type_of(CacheType type, const ModelInfo& model);
+
 SessionOptions session_options(const ModelArguments& arguments);
 
 /// The text itself; a file comes byte for byte. Throws Error(kIo).

@@ -45,7 +45,7 @@ std::string ProgressBar::amount(int64_t done, int64_t total, double rate) const 
                      static_cast<double>(total) / 1e9, rate / 1e6);
 }
 
-void ProgressBar::show(int64_t done, int64_t total) {
+void ProgressBar::show(int64_t done, int64_t total, const std::string& note) {
   const Clock::time_point now = Clock::now();
   if (!terminal_ || total <= 0 || (now - drawn_ < kRedraw && done < total)) return;
   drawn_ = now;
@@ -55,10 +55,11 @@ void ProgressBar::show(int64_t done, int64_t total) {
   const double left = rate > 0 ? static_cast<double>(total - done) / rate : 0;
   const int full = static_cast<int>(share * kBarWidth);
   const std::string bar = std::string(full, '#') + std::string(kBarWidth - full, '.');
-  std::fputs(fmt::format("\r\033[K{} [{}] {:3.0f} %  {}  {} left", label_, bar, 100 * share,
-                         amount(done, total, rate), duration_text(left))
-                 .c_str(),
-             stderr);
+  std::fputs(
+      fmt::format("\r\033[K{} [{}] {:3.0f} %  {}  {} left{}{}", label_, bar, 100 * share,
+                  amount(done, total, rate), duration_text(left), note.empty() ? "" : "  ", note)
+          .c_str(),
+      stderr);
   std::fflush(stderr);
 }
 

@@ -19,7 +19,8 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  void show(int64_t done, int64_t total);
+  /// `note` stands at the line's end, such as a result so far.
+  void show(int64_t done, int64_t total, const std::string& note = "");
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -7,11 +7,6 @@
 #include "files.h"
 
 namespace octavo::cli {
-namespace {
-
-constexpr int64_t kLargestBatch = 512;
-
-}  // namespace
 
 double Score::mean_error() const {
   if (count_ < 2) return 0;
@@ -28,8 +23,9 @@ double log_sum_exp(std::span<const float> logits) {
   return std::log(sum) + best;
 }
 
-ScoredText::ScoredText(const Model& model, const std::string& file, int64_t context, int64_t most)
-    : context_(context), ids_(model.tokenize(read_file(file))) {
+ScoredText::ScoredText(const Model& model, const std::string& file, int64_t context, int64_t most,
+                       Scored scored)
+    : context_(context), scored_(scored), ids_(model.tokenize(read_file(file))) {
   const auto count = static_cast<int64_t>(ids_.size());
   if (count < context) {
     fail(ErrorCode::kInvalidArgument,
@@ -47,11 +43,10 @@ std::span<const int32_t> ScoredText::chunk(int64_t index) const {
                                  static_cast<size_t>(context_));
 }
 
-SessionOptions options_for(const ScoredText& text, int threads) {
-  SessionOptions options;
+SessionOptions options_for(const ScoredText& text, const ModelArguments& arguments) {
+  SessionOptions options = session_options(arguments);
   options.context = text.context();
-  options.chunk = std::min(text.context(), kLargestBatch);
-  options.threads = threads;
+  options.chunk = std::min(text.context(), options.chunk);
   return options;
 }
 
@@ -59,7 +54,7 @@ void score_part(Session& session, const ScoredText& text, int64_t chunk, int64_t
                 int64_t last, const std::function<void(int64_t, std::span<const float>)>& sink) {
   const auto part =
       text.chunk(chunk).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first));
-  const int64_t scored = std::max<int64_t>(text.context() / 2 - first, 0);
+  const int64_t scored = std::max<int64_t>(text.first_scored() - first, 0);
   if (scored >= last - first) {
     session.feed(part);
     return;
