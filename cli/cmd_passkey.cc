@@ -169,7 +169,7 @@ void add_passkey_command(CLI::App& app, std::function<int()>& action) {
   const auto list = [&](const char* name, std::vector<int64_t>& values, const char* help,
                         const CLI::Validator& check) {
     return command->add_option(name, values, help)
-        ->type_name("N,N,...")
+        ->type_name("N,N")
         ->delimiter(',')
         ->allow_extra_args(false)
         ->check(check);
