@@ -62,7 +62,7 @@ ModelConfig random_config(int64_t tokens, Random& random) {
   const int64_t experts = random.below(3) == 0 ? 0 : 1 + random.below(10);
   const int64_t top_k = experts == 0 ? 0 : 1 + random.below(experts);
   ModelConfig config = model_shape(8 + random.below(90), heads, kv_heads, 2 + 2 * random.below(16),
-                                   8 + random.below(90), experts, top_k, 2 + random.below(150),
+                                   8 + random.below(90), experts, top_k, 3 + random.below(150),
                                    random_window(tokens, random));
   config.layers = 1 + random.below(4);
   config.context = std::max(tokens, config.window) + random.below(60);
