@@ -22,7 +22,8 @@ TEST(PositionLossesTest, BucketsDoubleAndCoverAChunk) {
   using Bounds = std::vector<std::pair<int64_t, int64_t>>;
   const auto bounds = [](int64_t context) {
     Bounds result;
-    for (const auto& bucket : cli::PositionLosses(context).buckets()) {
+    const cli::PositionLosses losses(context);
+    for (const auto& bucket : losses.buckets()) {
       result.emplace_back(bucket.first, bucket.last);
     }
     return result;

@@ -21,7 +21,7 @@ cli::ModelArguments parsed(const std::vector<std::string>& arguments) {
   CLI::App app;
   cli::ModelArguments result;
   cli::add_cache_options(app, result);
-  app.parse({arguments.rbegin(), arguments.rend()});
+  app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   return result;
 }
 

@@ -167,8 +167,8 @@ TEST(HelpTest, EveryCommandHasHelp) {
   const Outcome all = run_program({"--help"});
   EXPECT_EQ(all.exit_code, 0);
   EXPECT_EQ(all.err, "");
-  for (const char* command : {"convert", "run", "tokenize", "eval", "perplexity", "calibrate",
-                              "inspect", "synth", "bench"}) {
+  for (const char* command : {"convert", "run", "tokenize", "eval", "perplexity", "passkey",
+                              "calibrate", "inspect", "synth", "bench"}) {
     EXPECT_THAT(all.out, HasSubstr(command));
     const Outcome outcome = run_program({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0) << command;
