@@ -14,7 +14,6 @@
 #include "model_summary.h"
 #include "octavo/octavo.hpp"
 #include "progress.h"
-#include "watched_feed.h"
 
 namespace octavo::cli {
 namespace {
@@ -44,21 +43,28 @@ std::vector<int32_t> random_ids(int64_t count, int64_t vocab) {
   return ids;
 }
 
-/// Fills the cache for one of the repetitions of decode; nobody counts its time.
-void fill_cache(const BenchArguments& arguments, Session& session, std::span<const int32_t> ids,
-                int64_t repetition, ProgressBar& bar) {
-  int64_t done = repetition * arguments.depth;
-  session.reset();
-  feed_watched(session, ids, session_options(arguments.model).chunk, [&](int64_t count) {
-    done += count;
-    bar.show(done, arguments.repetitions * arguments.depth);
-    return true;
-  });
-}
+/// Draws a bar over the calls of a session, on a terminal; next to nothing in the time of a chunk.
+class WatchedSession {
+ public:
+  WatchedSession(Session& session, const char* label) : session_(session), bar_(label, "tokens") {
+    session_.on_progress([this](int64_t done, int64_t total) {
+      bar_.show(done, total);
+      return true;
+    });
+  }
+  ~WatchedSession() { session_.on_progress({}); }
+  WatchedSession(const WatchedSession&) = delete;
+  WatchedSession& operator=(const WatchedSession&) = delete;
+
+ private:
+  Session& session_;
+  ProgressBar bar_;
+};
 
 void run_prefill(const BenchArguments& arguments, Session& session, BenchResult& result) {
   const auto ids = random_ids(arguments.prompt, session.model().info().vocab);
   for (int64_t i = 0; i < arguments.repetitions && !ids.empty(); ++i) {
+    const WatchedSession watched(session, "prefill");
     session.reset();
     session.reset_profile();
     result.prefill.push_back(static_cast<double>(arguments.prompt) /
@@ -67,12 +73,21 @@ void run_prefill(const BenchArguments& arguments, Session& session, BenchResult&
   }
 }
 
+/// The session then holds `ids`; those that it holds already are not computed again.
+void fill_cache(Session& session, std::span<const int32_t> ids) {
+  if (ids.empty()) {
+    session.reset();
+    return;
+  }
+  const WatchedSession watched(session, "filling the cache");
+  session.prompt(ids);
+}
+
 void run_decode(const BenchArguments& arguments, Session& session, BenchResult& result) {
   const auto ids = random_ids(arguments.depth + arguments.generate, session.model().info().vocab);
   const auto behind = std::span(ids).first(static_cast<size_t>(arguments.depth));
-  ProgressBar bar("filling the cache", "tokens");
   for (int64_t i = 0; i < arguments.repetitions && arguments.generate > 0; ++i) {
-    fill_cache(arguments, session, behind, i, bar);
+    fill_cache(session, behind);
     session.reset_profile();
     result.decode.push_back(static_cast<double>(arguments.generate) / seconds_of([&] {
                               for (const int32_t id : std::span(ids).subspan(behind.size()))

@@ -14,7 +14,6 @@
 #include "passkey_prompt.h"
 #include "passkey_report.h"
 #include "progress.h"
-#include "watched_feed.h"
 
 namespace octavo::cli {
 namespace {
@@ -56,17 +55,11 @@ class PasskeyRun {
     }
     ModelArguments sizes = arguments.model;
     sizes.context = result_.lengths.back();
-    const SessionOptions options = session_options(sizes);
-    chunk_ = options.chunk;
-    session_.emplace(model, options);
-    for_each_prompt([this](const PasskeyAnswer& asked) {
-      ++count_;
-      total_ += asked.length;
-      return true;
-    });
+    session_.emplace(model, session_options(sizes));
+    plan();
   }
 
-  int64_t prompts() const { return count_; }
+  int64_t prompts() const { return static_cast<int64_t>(planned_.size()); }
   int64_t tokens() const { return total_; }
   const PasskeyResult& result() const { return result_; }
 
@@ -94,27 +87,54 @@ class PasskeyRun {
     return true;
   }
 
+  /// Counts the tokens that each prompt has to compute. Those before its key are often the ones of
+  /// the prompt before it, which the session still holds; a window may have passed them by.
+  void plan() {
+    std::vector<int32_t> held;
+    for_each_prompt([&](const PasskeyAnswer& asked) {
+      const PasskeyPrompt prompt = prompts_.build(asked.length, asked.depth, asked.key);
+      const auto differ =
+          std::mismatch(held.begin(), held.end(), prompt.ids.begin(), prompt.ids.end());
+      const bool kept = model_.info().window == 0;
+      planned_.push_back(prompt.ids.end() - (kept ? differ.second : prompt.ids.begin()));
+      total_ += planned_.back();
+      held = prompt.ids;
+      return true;
+    });
+  }
+
   bool ask(PasskeyAnswer& asked, ProgressBar& bar, const StopRequest& stop) {
     const PasskeyPrompt prompt = prompts_.build(asked.length, asked.depth, asked.key);
-    session_->reset();
-    const auto on_tokens = [&](int64_t count) {
-      done_ += count;
-      bar.show(done_, total_, note());
+    const int64_t planned = planned_[result_.answers.size()];
+    session_->on_progress([&](int64_t done, int64_t) {
+      bar.show(done_ + std::min(done, planned), total_, note());
       return !stop.requested();
-    };
-    std::span<const float> logits = feed_watched(*session_, prompt.ids, chunk_, on_tokens);
-    if (logits.empty()) return false;
-    std::vector<int32_t> answer;  // [at most answer_tokens]
-    for (int64_t left = prompt.answer_tokens; left > 0; --left) {
-      const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-      answer.push_back(static_cast<int32_t>(best));
-      if (answer.back() == model_.info().eos) break;
-      if (left > 1) logits = session_->feed({&answer.back(), 1});
+    });
+    std::span<const float> logits;  // [vocab]
+    try {
+      logits = session_->prompt(prompt.ids);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kCancelled) return false;
+      throw;
     }
-    done_ += prompt.answer_tokens;
-    asked.text = model_.detokenize(answer);
+    if (stop.requested()) return false;
+    session_->on_progress({});
+    done_ += planned;
+    asked.text = model_.detokenize(answer(logits, prompt.answer_tokens));
     asked.correct = is_passkey(asked.text, asked.key);
     return true;
+  }
+
+  /// The most likely tokens, at most `most`, from the logits after a prompt on.
+  std::vector<int32_t> answer(std::span<const float> logits, int64_t most) {
+    std::vector<int32_t> ids;
+    while (true) {
+      const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+      ids.push_back(static_cast<int32_t>(best));
+      const bool full = static_cast<int64_t>(ids.size()) == most;
+      if (full || ids.back() == model_.info().eos) return ids;
+      logits = session_->feed({&ids.back(), 1});
+    }
   }
 
   std::string note() const {
@@ -129,8 +149,8 @@ class PasskeyRun {
   const PasskeyPrompts prompts_;
   std::optional<Session> session_;
   PasskeyResult result_;
-  int64_t chunk_ = 0, count_ = 0;
-  int64_t done_ = 0, total_ = 0;  ///< tokens
+  std::vector<int64_t> planned_;  ///< tokens to compute, a prompt each
+  int64_t done_ = 0, total_ = 0;  ///< of them
 };
 
 int measure(const PasskeyArguments& arguments) {
@@ -142,7 +162,7 @@ int measure(const PasskeyArguments& arguments) {
   {
     if (::isatty(STDERR_FILENO) == 1) {
       std::fputs(
-          fmt::format("{} prompts of {} to {} tokens, {} tokens in all\n", run.prompts(),
+          fmt::format("{} prompts of {} to {} tokens, {} tokens to compute\n", run.prompts(),
                       run.result().lengths.front(), run.result().lengths.back(), run.tokens())
               .c_str(),
           stderr);
@@ -199,8 +219,9 @@ void add_passkey_command(CLI::App& app, std::function<int()>& action) {
       "Hides \"The pass key is 12345.\" in a long text that says nothing, asks for it at the end, "
       "and\n"
       "takes the most likely tokens as the answer. Prints a table: percent of correct answers by\n"
-      "length and depth. It takes as long as a prefill of each text; a terminal shows the time "
-      "left.\n"
+      "length and depth. It takes as long as a prefill of each text from its number on; a "
+      "terminal\n"
+      "shows the time left.\n"
       "Example:\n"
       "  octavo passkey mixtral.8vo --lengths 4096,16384 --depths 0,50,100 --svg passkey.svg");
   command->callback([arguments, &action] { action = [arguments] { return measure(*arguments); }; });

@@ -191,10 +191,9 @@ TEST(PasskeyCommandTest, AnswersAreTheModels) {
   for (const auto& asked : json["answers"]) {
     const int64_t key = asked["key"];
     const cli::PasskeyPrompt prompt = prompts.build(asked["length"], asked["depth"], key);
-    session.reset();
     std::vector<int32_t> ids;
-    generate(session, prompt.ids, {.max_tokens = prompt.answer_tokens}, {.temperature = 0},
-             [&ids](const Token& token) {
+    generate(session, prompt.ids, {.max_tokens = prompt.answer_tokens, .whole_prompt = true},
+             {.temperature = 0}, [&ids](const Token& token) {
                ids.push_back(token.id);
                return true;
              });
