@@ -103,7 +103,6 @@ struct TileState {
   float* largest;                 ///< [rows], of the scores so far
   float* total;                   ///< [rows], of the weights so far
   float* shrink;                  ///< [rows], what `largest` growing makes of earlier weights
-  bool packs_values;              ///< not worth it for a few rows
   int64_t first;                  ///< position of the block
   KvBlock block, next;            ///< next: may be null
 };
@@ -126,7 +125,6 @@ inline TileState split_scratch(const AttendTile& tile, float* scratch) {
   s.largest = take(s.rows);
   s.total = take(s.rows);
   s.shrink = take(s.rows);
-  s.packs_values = s.rows > kSumRows;
   return s;
 }
 

@@ -53,13 +53,16 @@ struct AttendTile {
   /// What the tokens see of these blocks is what they attend to. A row's sums are added up in the
   /// same order in whatever tile it is.
   std::span<const KvBlock> blocks;
-  int64_t first;  ///< position of the first block, a multiple of kTileKeys
+  int64_t first;      ///< position of the first block, a multiple of kTileKeys
+  KvBlock next = {};  ///< what will be read after these, or null
   /// [tokens * group] each, or null. Not null: `out` gets the sum of each row's values weighted
   /// with e^(score - largest), `total` the sum of these weights; a row that sees nothing has a
   /// total of 0. Null: `out` is the weighted mean.
   float* largest = nullptr;
   float* total = nullptr;
 };
+/// Rows that take keys and values out of the cache as they are; more share packed ones.
+inline constexpr int64_t kFewRows = 8;
 /// What each part of the scratch rounds up to.
 inline constexpr int64_t kTilePadding = 32;
 inline constexpr int64_t tile_padded(int64_t count) {

@@ -26,12 +26,13 @@ void check_attend_tile(const Kernels& table, const AttendCase& c, Random& random
 }
 
 void check_attend_tile_alone(const Kernels& table, const AttendCase& c, int64_t start,
-                             Random& random) {
+                             Random& random, int64_t least) {
   const AttendProblem problem(c, random);
   const std::vector<float> together = problem.run(table, 0, c.tokens, start);
   std::vector<float> apart;
-  for (int64_t first = 0, count = 1; first < c.tokens; first += count, count = count % 5 + 1) {
-    count = std::min(count, c.tokens - first);
+  for (int64_t first = 0, i = 0, count = 0; first < c.tokens; first += count, ++i) {
+    count = least + i % 5;
+    if (c.tokens - first - count < least) count = c.tokens - first;
     const std::vector<float> rows = problem.run(table, first, count, start);
     apart.insert(apart.end(), rows.begin(), rows.end());
   }

@@ -101,9 +101,10 @@ class AttendProblem {
 /// Within the bound of the exact result, and of the scalar twin.
 void check_attend_tile(const Kernels& table, const AttendCase& c, Random& random);
 
-/// All tokens at once and in tiles of 1 to 5 tokens, the first entry being at `start`.
+/// All tokens at once and in tiles of `least` tokens and a few more, the first entry being at
+/// `start`.
 void check_attend_tile_alone(const Kernels& table, const AttendCase& c, int64_t start,
-                             Random& random);
+                             Random& random, int64_t least = 1);
 
 /// Bit by bit.
 void expect_same_bits(const std::vector<float>& actual, const std::vector<float>& expected,
