@@ -8,7 +8,7 @@
 #define OCTAVO_SIMD_ATTENTION_FEW_INL_H_
 #endif
 
-#include "simd/attention_products-inl.h"
+#include "simd/attention_few_q8-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace octavo {
@@ -78,7 +78,7 @@ inline void attend_few(const AttendTile& tile, float* scratch) {
   const auto run = tile.format == CacheFormat::kF32    ? attend_few_as<CacheFormat::kF32>
                    : tile.format == CacheFormat::kF16  ? attend_few_as<CacheFormat::kF16>
                    : tile.format == CacheFormat::kBF16 ? attend_few_as<CacheFormat::kBF16>
-                                                       : attend_few_as<CacheFormat::kQ8_0>;
+                                                       : attend_few_q8;
   run(tile, scratch);
 }
 

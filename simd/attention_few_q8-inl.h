@@ -1,0 +1,166 @@
+// A few query rows against a q8_0 cache, in integers. Scores are the product of quantized weights
+// by quantized activations (matmul_q8-inl.h). For the values, a row's softmax weights times the
+// values' scales become integers of 14 bits, two parts of 7 each, so that a dot product over four
+// positions saturates on no instruction set; they lose 2^-15 of the largest of 64.
+#if defined(OCTAVO_SIMD_ATTENTION_FEW_Q8_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef OCTAVO_SIMD_ATTENTION_FEW_Q8_INL_H_
+#undef OCTAVO_SIMD_ATTENTION_FEW_Q8_INL_H_
+#else
+#define OCTAVO_SIMD_ATTENTION_FEW_Q8_INL_H_
+#endif
+
+#include "simd/attention_products-inl.h"
+#include "simd/q8_block_tiles-inl.h"
+#include "simd/row_ops-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace octavo {
+namespace HWY_NAMESPACE {
+#if OCTAVO_VECTOR_TARGET
+
+/// Rows that share a pass over the values, and vectors of 4 positions that they meet at a time.
+constexpr int kValueRows = 4, kValueVectors = kLanes == 16 || HWY_ARCH_ARM ? 2 : 1;
+constexpr int kPartBits = 7;
+constexpr float kLargestWeight = (1 << 2 * kPartBits) - 1;
+
+/// Queries in blocks of 32, where many rows would have their values.
+inline Q8Rows quantize_queries(const TileState& s) {
+  Q8Rows x = {};
+  x.padded = (s.head_dim + 63) / 64 * 64;
+  const int64_t blocks = s.rows * x.padded / 32;
+  x.scale = s.values;
+  x.sum = reinterpret_cast<int32_t*>(s.values + blocks);
+  x.half_sum = x.sum + blocks;
+  x.q = reinterpret_cast<int8_t*>(x.half_sum + 2 * blocks);
+  for (int64_t r = 0; r < s.rows; ++r) quantize_q8(s.queries + r * s.head_dim, s.head_dim, r, x);
+  return x;
+}
+
+HWY_NOINLINE void score_few_q8(const AttendTile& tile, const TileState& s, const Q8Rows& x) {
+  const KeyRange seen = visible_keys(tile, s, 0, s.rows);
+  const int64_t tiles = x.padded / 64;
+  const std::byte* fetched = s.block.values;
+  const int64_t share = kv_values_bytes(CacheFormat::kQ8_0, s.head_dim) / (4 * tiles);
+  for (int64_t n = seen.begin / kPanelRows * kPanelRows; n < seen.end; n += kPanelRows) {
+    for_row_blocks(s.rows, [&]<int kRows>(int64_t first) {
+      const Q8Cursor<kRows> cursor(x, first);
+      const std::byte* panel = s.block.keys + n / kPanelRows * tiles * kQ8TileBytes;
+      VF sum[kRows][kVectors];
+      for (auto& row : sum) std::fill_n(row, kVectors, hn::Zero(DF()));
+      for (int64_t t = 0; t < tiles; ++t) {
+        if (first == 0) prefetch_bytes(fetched, share);
+        if (first == 0) fetched += share;
+        q8_0_tile<kRows>(panel + t * kQ8TileBytes, cursor, 64 * t, sum);
+      }
+      for (int r = 0; r < kRows; ++r) {
+        for (int v = 0; v < kVectors; ++v) {
+          hn::StoreU(sum[r][v], DF(), s.scores + (first + r) * kTileKeys + n + v * kLanes);
+        }
+      }
+    });
+  }
+}
+
+/// The weights of a row block times the scales of a strip, as integers.
+template <int kRows>
+struct PartWeights {
+  HWY_ALIGN int8_t high[kRows][kTileKeys];
+  HWY_ALIGN int8_t low[kRows][kTileKeys];
+  float step[kRows];
+
+  HWY_INLINE PartWeights(const TileState& s, int64_t first, const std::byte* scales) {
+    constexpr int64_t kCount = kTileKeys / kLanes;
+    for (int r = 0; r < kRows; ++r) {
+      const float* weights = s.scores + (first + r) * kTileKeys;
+      VF scaled[kCount];
+      VF most = hn::Zero(DF());
+      for (int64_t i = 0; i < kCount; ++i) {
+        const VF scale = load_f16(scales + 2 * i * kLanes);
+        scaled[i] = hn::Mul(hn::LoadU(DF(), weights + i * kLanes), scale);
+        most = hn::Max(most, scaled[i]);
+      }
+      const float largest = hn::GetLane(hn::MaxOfLanes(DF(), most));
+      step[r] = largest / kLargestWeight;
+      const VF inverse = hn::Set(DF(), largest >= kQ8SmallestMax ? kLargestWeight / largest : 0.0f);
+      const hn::Rebind<int8_t, DI> di8;
+      for (int64_t i = 0; i < kCount; ++i) {
+        const VI whole = hn::NearestInt(hn::Mul(scaled[i], inverse));
+        hn::StoreU(hn::DemoteTo(di8, hn::ShiftRight<kPartBits>(whole)), di8, high[r] + i * kLanes);
+        const VI rest = hn::And(whole, hn::Set(DI(), (1 << kPartBits) - 1));
+        hn::StoreU(hn::DemoteTo(di8, rest), di8, low[r] + i * kLanes);
+      }
+    }
+  }
+};
+
+/// sums = shrink * sums + weights * values for kValueVectors vectors of dimensions, whose lines
+/// begin at `lines`; `out` are their sums of the first row.
+template <int kRows>
+HWY_INLINE void add_lines(const TileState& s, const PartWeights<kRows>& weights, int64_t first,
+                          const std::byte* lines, float* out) {
+  VI high[kRows][kValueVectors], low[kRows][kValueVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kValueVectors; ++v) high[r][v] = low[r][v] = hn::Zero(DI());
+  }
+  for (int64_t n = 0; n < kTileKeys; n += 4, lines += 4 * kValueStrip) {
+    VI8 line[kValueVectors];
+    for (int v = 0; v < kValueVectors; ++v) {
+      line[v] = hn::BitCast(DI8(), load_bytes(lines + 4 * v * kLanes));
+    }
+    for (int r = 0; r < kRows; ++r) {
+      const VU8 a = hn::BitCast(DU8(), broadcast4(weights.high[r] + n)),
+                b = hn::BitCast(DU8(), broadcast4(weights.low[r] + n));
+      for (int v = 0; v < kValueVectors; ++v) {
+        high[r][v] = dot_unsigned(high[r][v], a, line[v]);
+        low[r][v] = dot_unsigned(low[r][v], b, line[v]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    const VF shrink = hn::Set(DF(), s.shrink[first + r]), step = hn::Set(DF(), weights.step[r]);
+    for (int v = 0; v < kValueVectors; ++v) {
+      float* sum = out + r * s.width + v * kLanes;
+      const VI whole = hn::Add(hn::ShiftLeft<kPartBits>(high[r][v]), low[r][v]);
+      const VF before = hn::Mul(shrink, hn::LoadU(DF(), sum));
+      hn::StoreU(hn::MulAdd(hn::ConvertTo(DF(), whole), step, before), DF(), sum);
+    }
+  }
+}
+
+HWY_NOINLINE void value_few_q8(const TileState& s) {
+  const int64_t strips = kv_value_strips(s.head_dim);
+  const int64_t share = kv_keys_bytes(CacheFormat::kQ8_0, s.head_dim) / strips;
+  for_row_blocks<kValueRows>(s.rows, [&]<int kRows>(int64_t first) {
+    for (int64_t strip = 0; strip < strips; ++strip) {
+      if (first == 0 && s.next.keys != nullptr) {
+        prefetch_bytes(s.next.keys + strip * share, share);
+      }
+      const std::byte* from = s.block.values + strip * kQ8StripBytes;
+      const PartWeights<kRows> weights(s, first, from);
+      for (int64_t i = 0; i < kValueStrip; i += kValueVectors * kLanes) {
+        add_lines(s, weights, first, from + kQ8StripQuants + 4 * i,
+                  s.sums + first * s.width + strip * kValueStrip + i);
+      }
+    }
+  });
+}
+
+inline void attend_few_q8(const AttendTile& tile, float* scratch) {
+  TileState s = split_scratch(tile, scratch);
+  scale_queries(tile, s);
+  const Q8Rows x = quantize_queries(s);
+  start_rows(s);
+  for_key_blocks(tile, s, [&] {
+    score_few_q8(tile, s, x);
+    weigh_tile(tile, s);
+    value_few_q8(s);
+  });
+  finish_rows(tile, s);
+}
+
+#endif  // OCTAVO_VECTOR_TARGET
+}  // namespace HWY_NAMESPACE
+}  // namespace octavo
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
