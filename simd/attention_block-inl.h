@@ -70,9 +70,9 @@ HWY_INLINE VF load_value(const std::byte* values, int64_t slot, int64_t k) {
     const std::byte* from = values + strip * kQ8StripBytes;
     uint16_t scale;
     std::memcpy(&scale, from + 2 * slot, 2);
-    const VI lanes = load_bytes(from + q8_value_at(slot / 4 * 4, i));
+    const VI lanes = load_bytes(from + q8_value_at(slot % 16, i));
     return hn::Mul(hn::Set(DF(), f16_to_f32(scale)),
-                   hn::ConvertTo(DF(), signed_byte(lanes, slot % 4)));
+                   hn::ConvertTo(DF(), signed_byte(lanes, slot / 16)));
   } else {
     return load_cached<kFormat>(values + ((strip * kTileKeys + slot) * kValueStrip + i) *
                                              kv_float_bytes(kFormat));

@@ -1,7 +1,8 @@
 // A few query rows against a q8_0 cache, in integers. Scores are the product of quantized weights
 // by quantized activations (matmul_q8-inl.h). For the values, a row's softmax weights times the
 // values' scales become integers of 14 bits, two parts of 7 each, so that a dot product over four
-// positions saturates on no instruction set; they lose 2^-15 of the largest of 64.
+// positions saturates on no instruction set; they lose 2^-15 of the
+// largest of 64.
 #if defined(OCTAVO_SIMD_ATTENTION_FEW_Q8_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OCTAVO_SIMD_ATTENTION_FEW_Q8_INL_H_
 #undef OCTAVO_SIMD_ATTENTION_FEW_Q8_INL_H_
@@ -61,33 +62,49 @@ HWY_NOINLINE void score_few_q8(const AttendTile& tile, const TileState& s, const
   }
 }
 
-/// The weights of a row block times the scales of a strip, as integers.
+/// Four vectors of integers, lane j those of the positions j, 16 + j, 32 + j and 48 + j, as bytes
+/// of their low and of their high part.
+HWY_INLINE void store_weight_parts(const VU (&whole)[4], uint32_t* high, uint32_t* low) {
+  const VU half = hn::Set(DU(), 0xFFFFu), part = hn::Set(DU(), 0x007F007Fu);
+  const VU even = hn::Or(hn::And(whole[0], half), hn::ShiftLeft<16>(whole[2])),
+           odd = hn::Or(hn::And(whole[1], half), hn::ShiftLeft<16>(whole[3]));
+  const VU low_parts = hn::Or(hn::And(even, part), hn::ShiftLeft<8>(hn::And(odd, part)));
+  const VU high_parts = hn::Or(hn::And(hn::ShiftRight<kPartBits>(even), part),
+                               hn::And(hn::ShiftLeft<8 - kPartBits>(odd), hn::ShiftLeft<8>(part)));
+  hn::StoreU(high_parts, DU(), high);
+  hn::StoreU(low_parts, DU(), low);
+}
+
+/// The weights of a row block times the scales of a strip as integers, and what one of them is
+/// worth.
 template <int kRows>
 struct PartWeights {
-  HWY_ALIGN int8_t high[kRows][kTileKeys];
-  HWY_ALIGN int8_t low[kRows][kTileKeys];
+  HWY_ALIGN uint32_t high[kRows][kPanelRows];
+  HWY_ALIGN uint32_t low[kRows][kPanelRows];
   float step[kRows];
 
   HWY_INLINE PartWeights(const TileState& s, int64_t first, const std::byte* scales) {
     constexpr int64_t kCount = kTileKeys / kLanes;
+    // Added to a number of this size a float has its integer part in the low bits.
+    const VF magic = hn::Set(DF(), 12582912.0f);
     for (int r = 0; r < kRows; ++r) {
       const float* weights = s.scores + (first + r) * kTileKeys;
       VF scaled[kCount];
       VF most = hn::Zero(DF());
       for (int64_t i = 0; i < kCount; ++i) {
-        const VF scale = load_f16(scales + 2 * i * kLanes);
-        scaled[i] = hn::Mul(hn::LoadU(DF(), weights + i * kLanes), scale);
+        scaled[i] =
+            hn::Mul(hn::LoadU(DF(), weights + i * kLanes), load_f16(scales + 2 * i * kLanes));
         most = hn::Max(most, scaled[i]);
       }
       const float largest = hn::GetLane(hn::MaxOfLanes(DF(), most));
-      step[r] = largest / kLargestWeight;
-      const VF inverse = hn::Set(DF(), largest >= kQ8SmallestMax ? kLargestWeight / largest : 0.0f);
-      const hn::Rebind<int8_t, DI> di8;
-      for (int64_t i = 0; i < kCount; ++i) {
-        const VI whole = hn::NearestInt(hn::Mul(scaled[i], inverse));
-        hn::StoreU(hn::DemoteTo(di8, hn::ShiftRight<kPartBits>(whole)), di8, high[r] + i * kLanes);
-        const VI rest = hn::And(whole, hn::Set(DI(), (1 << kPartBits) - 1));
-        hn::StoreU(hn::DemoteTo(di8, rest), di8, low[r] + i * kLanes);
+      step[r] = largest * (1.0f / kLargestWeight);
+      const VF inverse = hn::Set(DF(), largest > kQ8SmallestMax ? kLargestWeight / largest : 0.0f);
+      for (int64_t j = 0; j < kVectors; ++j) {
+        VU whole[4];
+        for (int64_t m = 0; m < 4; ++m) {
+          whole[m] = hn::BitCast(DU(), hn::MulAdd(scaled[m * kVectors + j], inverse, magic));
+        }
+        store_weight_parts(whole, high[r] + j * kLanes, low[r] + j * kLanes);
       }
     }
   }
@@ -102,14 +119,14 @@ HWY_INLINE void add_lines(const TileState& s, const PartWeights<kRows>& weights,
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kValueVectors; ++v) high[r][v] = low[r][v] = hn::Zero(DI());
   }
-  for (int64_t n = 0; n < kTileKeys; n += 4, lines += 4 * kValueStrip) {
+  for (int64_t j = 0; j < kPanelRows; ++j, lines += 4 * kValueStrip) {
     VI8 line[kValueVectors];
     for (int v = 0; v < kValueVectors; ++v) {
       line[v] = hn::BitCast(DI8(), load_bytes(lines + 4 * v * kLanes));
     }
     for (int r = 0; r < kRows; ++r) {
-      const VU8 a = hn::BitCast(DU8(), broadcast4(weights.high[r] + n)),
-                b = hn::BitCast(DU8(), broadcast4(weights.low[r] + n));
+      const VU8 a = hn::BitCast(DU8(), hn::Set(DU(), weights.high[r][j])),
+                b = hn::BitCast(DU8(), hn::Set(DU(), weights.low[r][j]));
       for (int v = 0; v < kValueVectors; ++v) {
         high[r][v] = dot_unsigned(high[r][v], a, line[v]);
         low[r][v] = dot_unsigned(low[r][v], b, line[v]);

@@ -5,7 +5,7 @@
 //           q8_0    [4 panels][tiles of 64 dimensions]: 64 rows of a packed q8_0 weight
 //   values  floats  [strips of 32 dimensions][64 positions][32], zeros after the last dimension
 //           q8_0    [strips]: f16 scales [64 positions], then bytes
-//                   [16 groups of 4 positions][2 halves of 16 dimensions][16][4 positions]
+//                   [16][32 dimensions][4 positions that are 16 apart]
 //
 // A position that was never written is all zero bits, which stand for finite numbers.
 #pragma once
@@ -49,10 +49,11 @@ inline constexpr int64_t kv_values_bytes(CacheFormat format, int64_t head_dim) {
 }
 
 /// q8_0 values: bytes of a strip, where its quants begin, and the byte of dimension i (0..31) of
-/// position `slot`.
+/// position `slot`. Four vectors of 16 weights then make the other side of a dot product over
+/// positions with shifts alone.
 inline constexpr int64_t kQ8StripBytes = 34 * kTileKeys, kQ8StripQuants = 2 * kTileKeys;
 inline constexpr int64_t q8_value_at(int64_t slot, int64_t i) {
-  return kQ8StripQuants + slot / 4 * 128 + i * 4 + slot % 4;
+  return kQ8StripQuants + (slot % 16 * kValueStrip + i) * 4 + slot / 16;
 }
 
 /// An entry into position `slot` of a block's keys or values, and back.
