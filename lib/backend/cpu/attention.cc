@@ -1,8 +1,9 @@
-// Attention on the CPU: rotate, append to the cache, attend; a block of rows and one kv head are
-// one piece of work.
+// Attention on the CPU: rotate, append to the cache, attend. A block of rows and one kv head are
+// one piece of work; with few rows, a part of the sequence and one kv head.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/rope.h"
@@ -24,58 +25,54 @@ void CpuBackend::prepare_rotation(int64_t rows, int64_t half, double theta, int6
   rotation_ = {rows, half, position, theta};
 }
 
-void CpuBackend::append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
-                             CpuKvCache& cache, int64_t layer, int64_t position) {
+void CpuBackend::append_rows(const Queries& queries, Activation& k, const Activation& v,
+                             int64_t first, int64_t rows) {
+  CpuKvCache& cache = queries.cache;
   const int64_t head_dim = cache.shape().head_dim, half = head_dim / 2;
+  const int64_t kv_heads = cache.shape().kv_heads, heads = kv_heads * queries.group;
   const int64_t entry = cache_entry_bytes(cache.format(), head_dim);
-  run(rows * k.cols(), [&](int thread, int threads) {
+  run(rows * (k.cols() + queries.q.cols()), [&](int thread, int threads) {
     std::byte* kept = entries_.data() + 2 * thread * entry;
     const auto [begin, end] = share(rows, thread, threads);
     for (int64_t r = first + begin; r < first + end; ++r) {
-      float* key = static_cast<CpuActivation&>(k).row(r);
+      const float *cosine = cosine_.data() + r * half, *sine = sine_.data() + r * half;
+      float *query = queries.q.row(r), *key = static_cast<CpuActivation&>(k).row(r);
       const float* value = static_cast<const CpuActivation&>(v).row(r);
-      for (int64_t h = 0; h < cache.shape().kv_heads; ++h) {
-        kernels_.rope(key + h * head_dim, cosine_.data() + r * half, sine_.data() + r * half, half);
+      for (int64_t h = 0; h < heads; ++h) kernels_.rope(query + h * head_dim, cosine, sine, half);
+      for (int64_t h = 0; h < kv_heads; ++h) {
+        kernels_.rope(key + h * head_dim, cosine, sine, half);
         kernels_.to_cache(cache.format(), key + h * head_dim, kept, head_dim);
         kernels_.to_cache(cache.format(), value + h * head_dim, kept + entry, head_dim);
-        cache.put(layer, h, position + r, kept, kept + entry);
+        cache.put(queries.layer, h, queries.position + r, kept, kept + entry);
       }
     }
   });
 }
 
-void CpuBackend::rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim) {
-  const int64_t half = head_dim / 2;
-  for (int64_t g = 0; g < group; ++g) {
-    kernels_.rope(query + g * head_dim, cosine_.data() + r * half, sine_.data() + r * half, half);
-  }
+AttendTile CpuBackend::query_tile(const Queries& queries, int64_t first, int64_t rows,
+                                  int64_t h) const {
+  const KvShape& shape = queries.cache.shape();
+  const int64_t head = h * queries.group * shape.head_dim;
+  return {.format = queries.cache.format(),
+          .tokens = rows,
+          .group = queries.group,
+          .head_dim = shape.head_dim,
+          .q = queries.q.row(first) + head,
+          .q_stride = queries.q.cols(),
+          .out = queries.out.row(first) + head,
+          .out_stride = queries.out.cols(),
+          .scale = queries.scale,
+          .window = shape.window,
+          .position = queries.position + first,
+          .blocks = {},
+          .first = 0};
 }
 
-void CpuBackend::attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows,
-                             int64_t h) {
-  CpuKvCache& cache = queries.cache;
-  const int64_t group = queries.group, head_dim = cache.shape().head_dim;
-  const int64_t head = h * group * head_dim;
-  for (int64_t r = first; r < first + rows; ++r) {
-    rotate_query(queries.q.row(r) + head, r, group, head_dim);
-  }
-  const int64_t position = queries.position + first;
-  const int64_t oldest = cache.oldest(position);
+void CpuBackend::attend_tile(const Queries& queries, AttendTile& tile, int thread, int64_t h,
+                             int64_t oldest, int64_t newest) {
   const std::span<KvBlock> blocks = thread_blocks(thread);
-  const size_t count = cache.blocks(queries.layer, h, oldest, position + rows - 1, blocks);
-  const AttendTile tile = {.format = cache.format(),
-                           .tokens = rows,
-                           .group = group,
-                           .head_dim = head_dim,
-                           .q = queries.q.row(first) + head,
-                           .q_stride = queries.q.cols(),
-                           .out = queries.out.row(first) + head,
-                           .out_stride = queries.out.cols(),
-                           .scale = queries.scale,
-                           .window = cache.shape().window,
-                           .position = position,
-                           .blocks = blocks.first(count),
-                           .first = oldest / kTileKeys * kTileKeys};
+  tile.blocks = blocks.first(queries.cache.blocks(queries.layer, h, oldest, newest, blocks));
+  tile.first = oldest / kTileKeys * kTileKeys;
   kernels_.attend_tile(tile, tiles_.data() + thread * tile_floats_);
 }
 
@@ -88,20 +85,95 @@ int64_t CpuBackend::tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) c
 }
 
 void CpuBackend::attend_rows(const Queries& queries, int64_t first, int64_t rows) {
-  const int64_t kv_heads = queries.cache.shape().kv_heads,
-                head_dim = queries.cache.shape().head_dim;
+  const CpuKvCache& cache = queries.cache;
+  const int64_t kv_heads = cache.shape().kv_heads, position = queries.position + first;
+  if (rows <= kSplitTokens) {
+    const SequenceParts parts(queries.group, cache.oldest(position), position, rows);
+    if (parts.count() > 1) return attend_parts(queries, parts, first, rows);
+  }
   const int64_t step = tile_tokens(rows, queries.group, kv_heads);
   const int64_t blocks = (rows + step - 1) / step, pieces = blocks * kv_heads;
-  const int64_t products =
-      rows * kv_heads * queries.group * head_dim * (queries.position + first + rows);
   // Later rows see more keys: they go first, and whoever is free takes the next piece.
   std::atomic<int64_t> taken = 0;
-  run(products / kProductWork, [&](int thread, int) {
+  run(attention_work(queries, first, rows), [&](int thread, int) {
     for (int64_t piece; (piece = taken.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
       const int64_t block = blocks - 1 - piece / kv_heads, h = piece % kv_heads;
-      attend_tile(queries, thread, first + block * step, std::min(step, rows - block * step), h);
+      const int64_t r = block * step, count = std::min(step, rows - r);
+      AttendTile tile = query_tile(queries, first + r, count, h);
+      attend_tile(queries, tile, thread, h, cache.oldest(tile.position), tile.position + count - 1);
     }
   });
+}
+
+int64_t CpuBackend::attention_work(const Queries& queries, int64_t first, int64_t rows) {
+  const KvShape& shape = queries.cache.shape();
+  return rows * shape.kv_heads * queries.group * shape.head_dim *
+         (queries.position + first + rows) / kProductWork;
+}
+
+// Neighbours in the order of pieces are neighbours in a page of the cache.
+void CpuBackend::attend_parts(const Queries& queries, const SequenceParts& parts, int64_t first,
+                              int64_t rows) {
+  const int64_t kv_heads = queries.cache.shape().kv_heads;
+  for (int64_t h = 0; h < kv_heads; ++h) parts_done_[h].store(0, std::memory_order_relaxed);
+  run_shares(attention_work(queries, first, rows), parts.count() * kv_heads, 1,
+             [&](int64_t begin, int64_t end, int thread) {
+               for (int64_t piece = begin; piece < end; ++piece) {
+                 const int64_t h = piece % kv_heads;
+                 attend_part(queries, parts, thread, piece, first, rows);
+                 // Whoever brings the last part of a head puts them together.
+                 if (parts_done_[h].fetch_add(1, std::memory_order_acq_rel) + 1 == parts.count()) {
+                   merge_parts(queries, parts, first, rows, h);
+                 }
+               }
+             });
+}
+
+CpuBackend::PartialRows CpuBackend::partial_rows(const Queries& queries, int64_t piece,
+                                                 int64_t rows) const {
+  const int64_t count = rows * queries.group, head_dim = queries.cache.shape().head_dim;
+  float* sums = partial_.data() + piece * count * (head_dim + 2);
+  return {sums, sums + count * head_dim, sums + count * (head_dim + 1)};
+}
+
+void CpuBackend::attend_part(const Queries& queries, const SequenceParts& parts, int thread,
+                             int64_t piece, int64_t first, int64_t rows) {
+  const int64_t kv_heads = queries.cache.shape().kv_heads, h = piece % kv_heads;
+  const int64_t part = piece / kv_heads;
+  AttendTile tile = query_tile(queries, first, rows, h);
+  const PartialRows partial = partial_rows(queries, piece, rows);
+  tile.out = partial.sums;
+  tile.out_stride = queries.group * tile.head_dim;
+  tile.largest = partial.largest;
+  tile.total = partial.total;
+  if (const int64_t next = piece + 1; next < parts.count() * kv_heads) {
+    const int64_t position = parts.begin(next / kv_heads);
+    queries.cache.blocks(queries.layer, next % kv_heads, position, position, {&tile.next, 1});
+  }
+  attend_tile(queries, tile, thread, h, parts.begin(part), parts.end(part) - 1);
+}
+
+// In the order of the sequence, whoever does it.
+void CpuBackend::merge_parts(const Queries& queries, const SequenceParts& parts, int64_t first,
+                             int64_t rows, int64_t h) {
+  const int64_t kv_heads = queries.cache.shape().kv_heads,
+                head_dim = queries.cache.shape().head_dim;
+  const AttendTile tile = query_tile(queries, first, rows, h);
+  const auto part = [&](int64_t i) { return partial_rows(queries, i * kv_heads + h, rows); };
+  for (int64_t r = 0; r < rows * queries.group; ++r) {
+    float largest = std::numeric_limits<float>::lowest(), total = 0;
+    for (int64_t i = 0; i < parts.count(); ++i) largest = std::max(largest, part(i).largest[r]);
+    for (int64_t i = 0; i < parts.count(); ++i) {
+      const PartialRows p = part(i);
+      p.largest[r] = std::exp(p.largest[r] - largest);  // its share from here on
+      total += p.total[r] * p.largest[r];
+    }
+    float* out = tile.out + r / queries.group * tile.out_stride + r % queries.group * head_dim;
+    std::fill_n(out, head_dim, 0.0f);
+    for (int64_t i = 0; i < parts.count(); ++i) {
+      kernels_.axpy(part(i).largest[r] / total, part(i).sums + r * head_dim, out, head_dim);
+    }
+  }
 }
 
 void CpuBackend::attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
@@ -122,7 +194,7 @@ void CpuBackend::attention(Activation& q, Activation& k, const Activation& v, in
   for (int64_t first = 0; first < rows;) {
     const int64_t step = std::min(rows - first, kept.append_limit());
     kept.prepare(position + first, step);
-    append_rows(k, v, first, step, kept, layer, position);
+    append_rows(queries, k, v, first, step);
     attend_rows(queries, first, step);
     first += step;
   }

@@ -1,6 +1,8 @@
 // The ops on the CPU: work split over threads, vector kernels underneath.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "backend/cpu/dense_matmul.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/packed_rows.h"
+#include "backend/cpu/sequence_parts.h"
 #include "core/parallel.h"
 #include "core/team.h"
 #include "simd/kernels.h"
@@ -89,6 +92,8 @@ class CpuBackend final : public Backend {
   /// Query rows (tokens times the heads of a group) that attend together at most, and with few
   /// rows for many threads.
   static constexpr int64_t kTileRows = 256, kSmallTileRows = 64;
+  /// More tokens make work for all threads without parts of the sequence.
+  static constexpr int64_t kSplitTokens = 7;
 
   /// The rows of one expert within a wave.
   struct Segment {
@@ -110,6 +115,13 @@ class CpuBackend final : public Backend {
     int64_t layer, position;
     int64_t group;  // query heads of a kv head
     float scale;
+  };
+
+  /// What a part of the sequence gives the rows of a kv head (AttendTile::largest).
+  struct PartialRows {
+    float* sums;     ///< [rows * group, head_dim]
+    float* largest;  ///< [rows * group]
+    float* total;    ///< [rows * group]
   };
 
   /// Runs body(thread, threads) on the team, or on the calling thread when there is too little to
@@ -163,20 +175,33 @@ class CpuBackend final : public Backend {
   void run_packed_segments(const CpuActivation& x);
 
   void prepare_rotation(int64_t rows, int64_t half, double theta, int64_t position);
-  void append_rows(Activation& k, const Activation& v, int64_t first, int64_t rows,
-                   CpuKvCache& cache, int64_t layer, int64_t position);
+  /// Rotates queries and keys, and puts keys and values into the cache.
+  void append_rows(const Queries& queries, Activation& k, const Activation& v, int64_t first,
+                   int64_t rows);
   /// Rotates the keys of `entries`, as KvCache::read gave them, by the angles of each position.
   void rotate_entries(std::span<std::byte> entries, const CpuKvCache& cache, const float* cosine,
                       const float* sine);
-  void rotate_query(float* query, int64_t r, int64_t group, int64_t head_dim);
   std::span<KvBlock> thread_blocks(int thread) {
     const size_t each = blocks_.size() / static_cast<size_t>(team_.size());
     return std::span(blocks_).subspan(static_cast<size_t>(thread) * each, each);
   }
-  void attend_tile(const Queries& queries, int thread, int64_t first, int64_t rows, int64_t h);
+  /// Rows [first, first + rows) of one kv head, without blocks yet.
+  AttendTile query_tile(const Queries& queries, int64_t first, int64_t rows, int64_t h) const;
+  /// Lets the tile attend to the positions [oldest, newest].
+  void attend_tile(const Queries& queries, AttendTile& tile, int thread, int64_t h, int64_t oldest,
+                   int64_t newest);
   int64_t tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) const;
   /// Rows [first, first + rows), whose keys are in the cache.
   void attend_rows(const Queries& queries, int64_t first, int64_t rows);
+  static int64_t attention_work(const Queries& queries, int64_t first, int64_t rows);
+  /// The same for a few rows: all parts of all kv heads, then their sums.
+  void attend_parts(const Queries& queries, const SequenceParts& parts, int64_t first,
+                    int64_t rows);
+  PartialRows partial_rows(const Queries& queries, int64_t piece, int64_t rows) const;
+  void attend_part(const Queries& queries, const SequenceParts& parts, int thread, int64_t piece,
+                   int64_t first, int64_t rows);
+  void merge_parts(const Queries& queries, const SequenceParts& parts, int64_t first, int64_t rows,
+                   int64_t h);
 
   void route(const CpuActivation& x, int64_t rows, const CpuWeight& router, int64_t top_k);
   void sort_slots(int64_t experts);
@@ -220,7 +245,9 @@ class CpuBackend final : public Backend {
   PageArray<float> hidden_;               // [kWave, ffn] silu(w1 x) * (w3 x)
   PageArray<float> up_;                   // [kWave, block] w3 x of a few panels, for each thread
   PageArray<float> down_;                 // [rows * top_k, dim] outputs of the experts
-  PageArray<float> tiles_;                // [threads, tile_floats_] scratch of attend_tile
+  PageArray<float> partial_;              // [parts, kv_heads] of PartialRows
+  std::unique_ptr<std::atomic<int64_t>[]> parts_done_;  // [kv_heads]
+  PageArray<float> tiles_;  // [threads, tile_floats_] scratch of attend_tile
   int64_t tile_floats_ = 0;
   std::vector<KvBlock> blocks_;     // [threads, most_blocks of the cache]
   std::vector<std::byte> entries_;  // [threads, 2, cache_entry_bytes]
