@@ -7,6 +7,7 @@
 #define OCTAVO_SIMD_KERNEL_TABLE_INL_H_
 #endif
 
+#include "simd/attention_pairs-inl.h"
 #include "simd/attention_tiles-inl.h"
 #include "simd/machine-inl.h"
 #include "simd/matmul_float-inl.h"
@@ -33,6 +34,9 @@ inline const Kernels* table() {
                                      .rope = rope,
                                      .to_cache = to_cache,
                                      .attend_tile = attend_tile,
+#if OCTAVO_HAS_PAIRS
+                                     .attend_many = attend_many,
+#endif
                                      .read_memory = read_memory,
                                      .spin_float = spin_float,
                                      .spin_int8 = spin_int8};
