@@ -9,10 +9,7 @@
 #define OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_
 #endif
 
-#include <cmath>
-
-#include "simd/attention_pairs_block-inl.h"
-#include "simd/attention_tiles-inl.h"
+#include "simd/attention_pairs_weights-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace octavo {
@@ -36,21 +33,27 @@ HWY_INLINE VI broadcast_pair(const int16_t* x) {
   return hn::Set(DI(), pair);
 }
 
-/// sum[r, v] = the products of kSumPairs pairs: a [kRows, a_stride]; lines [kSumPairs, kStrip, 2].
-template <int kRows>
+/// Calls use(r, v, sum) for the products of kSumPairs pairs: a [kRows, a_stride]; lines [kSumPairs,
+/// kStrip, 2].
+template <int kRows, class Use>
 HWY_INLINE void pair_products(const int16_t* a, int64_t a_stride, const int16_t* lines,
-                              VI (&sum)[kRows][kSumVectors]) {
-  for (auto& row : sum) std::fill_n(row, kSumVectors, hn::Zero(DI()));
-  for (int64_t p = 0; p < kSumPairs; ++p) {
+                              const Use& use) {
+  VI sum[kRows][kSumVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kSumVectors; ++v) sum[r][v] = hn::Zero(DI());
+  }
+  for (int64_t p = 0; p < kSumPairs; ++p, lines += 2 * kStrip, a += 2) {
     VI line[kSumVectors];
     for (int v = 0; v < kSumVectors; ++v) {
-      line[v] = hn::LoadU(DI(),
-                          reinterpret_cast<const int32_t*>(lines + 2 * (p * kStrip + v * kLanes)));
+      line[v] = hn::LoadU(DI(), reinterpret_cast<const int32_t*>(lines + 2 * v * kLanes));
     }
     for (int r = 0; r < kRows; ++r) {
-      const VI x = broadcast_pair(a + r * a_stride + 2 * p);
+      const VI x = broadcast_pair(a + r * a_stride);
       for (int v = 0; v < kSumVectors; ++v) sum[r][v] = dot_pairs(sum[r][v], line[v], x);
     }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kSumVectors; ++v) use(r, v, hn::ConvertTo(DF(), sum[r][v]));
   }
 }
 
@@ -63,129 +66,22 @@ HWY_NOINLINE void score_pairs(const AttendTile& tile, const TileState& s, const 
       float* scores = s.scores + first * kTileKeys + n;
       const int16_t* keys = t.keys + n * s.width;
       for (int64_t g = 0; g < t.groups; ++g) {
-        VI sum[kRows][kSumVectors];
-        pair_products<kRows>(queries + g * kSumDims, s.width, keys + g * kSumDims * kStrip, sum);
+        VF scale[kSumVectors];
         for (int v = 0; v < kSumVectors; ++v) {
-          const VF scale = hn::LoadU(DF(), t.key_scale + g * kTileKeys + n + v * kLanes);
-          for (int r = 0; r < kRows; ++r) {
-            float* to = scores + r * kTileKeys + v * kLanes;
-            const VF before = g == 0 ? hn::Zero(DF()) : hn::LoadU(DF(), to);
-            hn::StoreU(hn::MulAdd(hn::ConvertTo(DF(), sum[r][v]), scale, before), DF(), to);
-          }
+          scale[v] = hn::LoadU(DF(), t.key_scale + g * kTileKeys + n + v * kLanes);
         }
+        const auto add = [&](int r, int v, VF sum) {
+          float* to = scores + r * kTileKeys + v * kLanes;
+          const VF before = g == 0 ? hn::Zero(DF()) : hn::LoadU(DF(), to);
+          hn::StoreU(hn::MulAdd(sum, scale[v], before), DF(), to);
+        };
+        pair_products<kRows>(queries + g * kSumDims, s.width, keys + g * kSumDims * kStrip, add);
       }
     }
   });
 }
 
-/// 2^x for x <= 0, and 0 below -126.
-HWY_INLINE VF power_of_2(VF x) {
-  // x = n + f with |f| <= 1 / 2; n arrives in the low bits of a float of 2^23 and more.
-  const VF magic = hn::Set(DF(), 12582912.0f);
-  const VF shifted = hn::Add(x, magic);
-  const VF f = hn::Sub(x, hn::Sub(shifted, magic));
-  VF y = hn::Set(DF(), 1.1125507e-3f);
-  for (const float c : {9.6662825e-3f, 5.5574005e-2f, 2.4022351e-1f, 6.9314283e-1f, 1.0f}) {
-    y = hn::MulAdd(y, f, hn::Set(DF(), c));
-  }
-  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(DI(), shifted));
-  const VF scaled = hn::BitCast(DF(), hn::Add(hn::BitCast(DI(), y), exponent));
-  return hn::IfThenElseZero(hn::Ge(x, hn::Set(DF(), -126.0f)), scaled);
-}
-
-/// A token's rows: the scale of scores, what it does not see hidden, and the largest score.
-HWY_INLINE void find_block_tops(const TileState& s, const PairOperands& t, KeyRange seen,
-                                int64_t first, int64_t group) {
-  constexpr float kNone = -std::numeric_limits<float>::infinity();
-  for (int64_t r = first; r < first + group; ++r) {
-    float* scores = s.scores + r * kTileKeys;
-    std::fill_n(scores, std::min(seen.begin, kTileKeys), kNone);
-    std::fill(scores + std::max<int64_t>(seen.end, 0), scores + kTileKeys, kNone);
-    VF most = hn::LoadU(DF(), scores);
-    for (int64_t n = kLanes; n < kTileKeys; n += kLanes) {
-      most = hn::Max(most, hn::LoadU(DF(), scores + n));
-    }
-    // Finite, so that a row which sees nothing never meets infinity minus infinity.
-    t.top[r] = std::max(hn::GetLane(hn::MaxOfLanes(DF(), most)) * t.query_scale[r],
-                        std::numeric_limits<float>::lowest());
-  }
-}
-
-/// Brings `largest` up to date, and with it what earlier blocks and this one weigh.
-HWY_INLINE void raise_largest(const TileState& s, const PairOperands& t) {
-  for (int64_t r = 0; r < s.rows; r += kLanes) {  // the parts of the scratch are whole vectors
-    const VF before = hn::LoadU(DF(), s.largest + r), top = hn::LoadU(DF(), t.top + r);
-    const VF largest = hn::Max(before, top);
-    hn::StoreU(power_of_2(hn::Sub(before, largest)), DF(), s.shrink + r);
-    hn::StoreU(power_of_2(hn::Sub(top, largest)), DF(), t.lift + r);
-    hn::StoreU(largest, DF(), s.largest + r);
-  }
-}
-
-/// The largest value_scale that a row sees in each group of keys.
-struct ValueTops {
-  float of[kKeyGroups];
-};
-HWY_INLINE ValueTops value_tops(const PairOperands& t, KeyRange seen) {
-  ValueTops tops = {};
-  for (int64_t n = seen.begin; n < seen.end; ++n) {
-    float& top = tops.of[n / kSumKeys];
-    top = std::max(top, t.value_scale[n]);
-  }
-  return tops;
-}
-
-/// A row's scores to weights 2^(score - the block's largest), and these times their values' scales
-/// to integers, with the unit for each group that kWeightSum and kWeightTop allow.
-HWY_INLINE void weigh_row(const TileState& s, const PairOperands& t, const ValueTops& tops,
-                          int64_t r) {
-  constexpr int64_t kVecs = kSumKeys / kLanes;
-  const hn::Rebind<int16_t, DI> di16;
-  const float* scores = s.scores + r * kTileKeys;
-  int16_t* out = t.weights + r * 2 * kTileKeys;
-  const VF scale = hn::Set(DF(), t.query_scale[r]), top = hn::Set(DF(), t.top[r]);
-  VF total = hn::Zero(DF());
-  for (int64_t g = 0; g < kKeyGroups; ++g) {
-    VF weight[kVecs];
-    VF sum = hn::Zero(DF());
-    for (int64_t i = 0; i < kVecs; ++i) {
-      const int64_t n = g * kSumKeys + i * kLanes;
-      const VF power = power_of_2(hn::MulSub(hn::LoadU(DF(), scores + n), scale, top));
-      total = hn::Add(total, power);
-      weight[i] = hn::Mul(power, hn::LoadU(DF(), t.value_scale + n));
-      sum = hn::Add(sum, weight[i]);
-    }
-    const float all = hn::GetLane(hn::SumOfLanes(DF(), sum));
-    const float unit =
-        std::max({all * (1.0f / kWeightSum), tops.of[g] * (1.0f / kWeightTop), kSmallestTop});
-    t.factor[r * kKeyGroups + g] = unit * t.lift[r];
-    const VF inverse = hn::Set(DF(), 1.0f / unit);
-    for (int64_t i = 0; i < kVecs; ++i) {
-      const VI rounded = hn::NearestInt(hn::Mul(weight[i], inverse));
-      hn::StoreU(hn::DemoteTo(di16, rounded), di16, out + g * kSumKeys + i * kLanes);
-    }
-  }
-  float* totals = t.totals + r * kLanes;
-  const VF before = hn::Mul(hn::LoadU(DF(), totals), hn::Set(DF(), s.shrink[r]));
-  hn::StoreU(hn::MulAdd(total, hn::Set(DF(), t.lift[r]), before), DF(), totals);
-}
-
-HWY_NOINLINE void weigh_pairs(const AttendTile& tile, const TileState& s, const PairOperands& t) {
-  const auto seen = [&](int64_t token) { return visible_keys(tile, s, token * tile.group, 1); };
-  for (int64_t i = 0; i < tile.tokens; ++i) {
-    find_block_tops(s, t, seen(i), i * tile.group, tile.group);
-  }
-  raise_largest(s, t);
-  const ValueTops whole = value_tops(t, {0, kTileKeys});
-  for (int64_t i = 0; i < tile.tokens; ++i) {
-    const KeyRange range = seen(i);
-    const bool all = range.begin == 0 && range.end == kTileKeys;
-    const ValueTops tops = all ? whole : value_tops(t, range);
-    for (int64_t g = 0; g < tile.group; ++g) weigh_row(s, t, tops, i * tile.group + g);
-  }
-}
-
-/// sums = shrink * sums + weights * values for each row's visible keys.
+/// sums += weights * values for each row's visible keys.
 HWY_NOINLINE void value_pairs(const AttendTile& tile, const TileState& s, const PairOperands& t) {
   for_row_blocks<kSumRows>(s.rows, [&]<int kRows>(int64_t first) {
     const KeyRange seen = visible_keys(tile, s, first, kRows);
@@ -193,24 +89,29 @@ HWY_NOINLINE void value_pairs(const AttendTile& tile, const TileState& s, const 
     const int16_t* weights = t.weights + first * 2 * kTileKeys;
     for (int64_t column = 0; column < s.width; column += kStrip) {
       float* out = s.sums + first * s.width + column;
-      const float* before = s.shrink + first;  // of the sums, for the first group
       for (int64_t g = seen.begin / kSumKeys; g * kSumKeys < seen.end; ++g) {
-        VI sum[kRows][kSumVectors];
+        const auto add = [&](int r, int v, VF sum) {
+          const VF factor = hn::Set(DF(), t.factor[g * t.rows_padded + first + r]);
+          float* to = out + r * s.width + v * kLanes;
+          hn::StoreU(hn::MulAdd(sum, factor, hn::LoadU(DF(), to)), DF(), to);
+        };
         pair_products<kRows>(weights + g * kSumKeys, 2 * kTileKeys,
-                             t.values + (column + g * kStrip) * kTileKeys, sum);
-        for (int r = 0; r < kRows; ++r) {
-          const VF factor = hn::Set(DF(), t.factor[(first + r) * kKeyGroups + g]);
-          const VF shrink = hn::Set(DF(), before != nullptr ? before[r] : 1.0f);
-          for (int v = 0; v < kSumVectors; ++v) {
-            float* to = out + r * s.width + v * kLanes;
-            const VF kept = hn::Mul(shrink, hn::LoadU(DF(), to));
-            hn::StoreU(hn::MulAdd(hn::ConvertTo(DF(), sum[r][v]), factor, kept), DF(), to);
-          }
-        }
-        before = nullptr;
+                             t.values + (column + g * kStrip) * kTileKeys, add);
       }
     }
   });
+}
+
+/// sums *= shrink, for the rows whose largest score grew.
+HWY_INLINE void shrink_rows(const TileState& s) {
+  for (int64_t r = 0; r < s.rows; ++r) {
+    if (s.shrink[r] == 1.0f) continue;
+    const VF shrink = hn::Set(DF(), s.shrink[r]);
+    float* sums = s.sums + r * s.width;
+    for (int64_t k = 0; k < s.width; k += kLanes) {
+      hn::StoreU(hn::Mul(shrink, hn::LoadU(DF(), sums + k)), DF(), sums + k);
+    }
+  }
 }
 
 /// Sums to means.
@@ -240,6 +141,7 @@ HWY_NOINLINE void attend_many_as(const AttendTile& tile, float* scratch) {
     pack_value_pairs<kFormat>(s, t);
     score_pairs(tile, s, t);
     weigh_pairs(tile, s, t);
+    shrink_rows(s);
     value_pairs(tile, s, t);
   });
   finish_pairs(tile, s, t);

@@ -46,7 +46,9 @@ struct PairOperands {
   float* totals;       ///< [rows, kLanes], summands of TileState::total
   float* top;          ///< [rows], the block's largest score
   float* lift;         ///< [rows], 2^(top - the largest score so far)
-  float* factor;       ///< [rows, kKeyGroups], of a group's integer sums
+  float* value_top;    ///< [kKeyGroups, rows_padded], the largest value_scale that a row sees
+  float* factor;       ///< [kKeyGroups, rows_padded], of a group's integer sums
+  int64_t rows_padded;
 };
 
 inline PairOperands split_pair_scratch(const AttendTile& tile, float* scratch, TileState& s) {
@@ -78,7 +80,9 @@ inline PairOperands split_pair_scratch(const AttendTile& tile, float* scratch, T
   t.query_scale = take(s.rows);
   t.top = take(s.rows);
   t.lift = take(s.rows);
-  t.factor = take(s.rows * kKeyGroups);
+  t.rows_padded = tile_padded(s.rows);
+  t.value_top = take(kKeyGroups * t.rows_padded);
+  t.factor = take(kKeyGroups * t.rows_padded);
   return t;
 }
 

@@ -72,7 +72,7 @@ inline constexpr int64_t tile_padded(int64_t count) {
 /// blocks of rows, which is what AMX computes.
 inline constexpr int64_t attend_tile_scratch(int64_t rows, int64_t head_dim) {
   return bf16_blocks(rows) * kBf16Rows * (2 * tile_padded(head_dim) + kTileKeys) +
-         2 * kTileKeys * tile_padded(head_dim) + 8 * tile_padded(rows);
+         2 * kTileKeys * tile_padded(head_dim) + 10 * tile_padded(rows);
 }
 
 /// Arithmetic done by a loop that touches no memory.

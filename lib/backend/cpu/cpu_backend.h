@@ -91,7 +91,7 @@ class CpuBackend final : public Backend {
   static constexpr int64_t kPackedPiece = 4, kPackedHiddenRows = 128;
   /// Query rows (tokens times the heads of a group) that attend together at most, and with few
   /// rows for many threads.
-  static constexpr int64_t kTileRows = 256, kSmallTileRows = 64;
+  static constexpr int64_t kTileRows = 512, kSmallTileRows = 64;
   /// More tokens make work for all threads without parts of the sequence.
   static constexpr int64_t kSplitTokens = 7;
 
