@@ -9,6 +9,8 @@
 #define OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_
 #endif
 
+#include <utility>
+
 #include "simd/attention_pairs_weights-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -33,15 +35,22 @@ HWY_INLINE VI broadcast_pair(const int16_t* x) {
   return hn::Set(DI(), pair);
 }
 
-/// Calls use(r, v, sum) for the products of kSumPairs pairs: a [kRows, a_stride]; lines [kSumPairs,
-/// kStrip, 2].
+/// Calls visit.template operator()<r, v>() for each of kRows * kSumVectors sums. Indices that are
+/// constants from the start let gcc 12 keep the sums in registers alone.
+template <int kRows, class Visit>
+HWY_INLINE void for_sums(const Visit& visit) {
+  [&]<int... i>(std::integer_sequence<int, i...>) {
+    (visit.template operator()<i / kSumVectors, i % kSumVectors>(), ...);
+  }(std::make_integer_sequence<int, kRows * kSumVectors>());
+}
+
+/// Calls use.template operator()<r, v>(sum) with the products of kSumPairs pairs: a [kRows,
+/// a_stride]; lines [kSumPairs, kStrip, 2].
 template <int kRows, class Use>
 HWY_INLINE void pair_products(const int16_t* a, int64_t a_stride, const int16_t* lines,
                               const Use& use) {
   VI sum[kRows][kSumVectors];
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kSumVectors; ++v) sum[r][v] = hn::Zero(DI());
-  }
+  for_sums<kRows>([&]<int r, int v>() { sum[r][v] = hn::Zero(DI()); });
   for (int64_t p = 0; p < kSumPairs; ++p, lines += 2 * kStrip, a += 2) {
     VI line[kSumVectors];
     for (int v = 0; v < kSumVectors; ++v) {
@@ -52,9 +61,8 @@ HWY_INLINE void pair_products(const int16_t* a, int64_t a_stride, const int16_t*
       for (int v = 0; v < kSumVectors; ++v) sum[r][v] = dot_pairs(sum[r][v], line[v], x);
     }
   }
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kSumVectors; ++v) use(r, v, hn::ConvertTo(DF(), sum[r][v]));
-  }
+  for_sums<kRows>(
+      [&]<int r, int v>() { use.template operator()<r, v>(hn::ConvertTo(DF(), sum[r][v])); });
 }
 
 /// Scores but for the rows' own scales, for each row's visible strips of keys.
@@ -70,7 +78,7 @@ HWY_NOINLINE void score_pairs(const AttendTile& tile, const TileState& s, const 
         for (int v = 0; v < kSumVectors; ++v) {
           scale[v] = hn::LoadU(DF(), t.key_scale + g * kTileKeys + n + v * kLanes);
         }
-        const auto add = [&](int r, int v, VF sum) {
+        const auto add = [&]<int r, int v>(VF sum) {
           float* to = scores + r * kTileKeys + v * kLanes;
           const VF before = g == 0 ? hn::Zero(DF()) : hn::LoadU(DF(), to);
           hn::StoreU(hn::MulAdd(sum, scale[v], before), DF(), to);
@@ -90,7 +98,7 @@ HWY_NOINLINE void value_pairs(const AttendTile& tile, const TileState& s, const 
     for (int64_t column = 0; column < s.width; column += kStrip) {
       float* out = s.sums + first * s.width + column;
       for (int64_t g = seen.begin / kSumKeys; g * kSumKeys < seen.end; ++g) {
-        const auto add = [&](int r, int v, VF sum) {
+        const auto add = [&]<int r, int v>(VF sum) {
           const VF factor = hn::Set(DF(), t.factor[g * t.rows_padded + first + r]);
           float* to = out + r * s.width + v * kLanes;
           hn::StoreU(hn::MulAdd(sum, factor, hn::LoadU(DF(), to)), DF(), to);
