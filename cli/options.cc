@@ -115,15 +115,17 @@ void add_cache_options(CLI::App& command, ModelArguments& arguments) {
                         "How keys and values are kept (auto: f16, or f32 for a model in f32)");
 }
 
-void add_text_options(CLI::App& command, TextArguments& arguments) {
+void add_text_options(CLI::App& command, TextArguments& arguments, const std::string& unless) {
   CLI::Option* text = command.add_option("-p,--prompt", arguments.text, "The text itself");
   text->type_name("TEXT");
   CLI::Option* file =
       command.add_option("-f,--file", arguments.file, "Read the text from a file, byte for byte");
   file->type_name("FILE")->excludes(text);
   // Runs after parsing: a command line with neither is wrong.
-  command.parse_complete_callback([text, file, &arguments] {
-    if (text->empty() && file->empty()) throw CLI::RequiredError("-p TEXT or -f FILE");
+  command.parse_complete_callback([&command, text, file, unless, &arguments] {
+    arguments.is_given = !text->empty() || !file->empty();
+    const bool is_optional = !unless.empty() && command.count(unless) > 0;
+    if (!arguments.is_given && !is_optional) throw CLI::RequiredError("-p TEXT or -f FILE");
     arguments.from_file = !file->empty();
   });
 }

@@ -27,6 +27,7 @@ struct TextArguments {
   std::string text;
   std::string file;
   bool from_file = false;
+  bool is_given = false;  ///< one of the two
 };
 
 /// Checks of a number, with messages in words.
@@ -49,8 +50,8 @@ void add_chunk_option(CLI::App& command, int64_t& chunk);
 void add_cache_type_option(CLI::App& command, CacheType& type, const std::string& help);
 /// --chunk and --kv-type, as most commands take them.
 void add_cache_options(CLI::App& command, ModelArguments& arguments);
-/// -p and -f, of which exactly one must be given.
-void add_text_options(CLI::App& command, TextArguments& arguments);
+/// -p and -f, of which exactly one must be given, or none with the option `unless`.
+void add_text_options(CLI::App& command, TextArguments& arguments, const std::string& unless = "");
 
 ModelOptions model_options(const ModelArguments& arguments);
 

@@ -30,7 +30,7 @@ void expect_like_new(const Model& model, Session& session, const SessionOptions&
 TEST(ContextShiftTest, TheFirstAndTheNewestTokensStay) {
   const Converted file(one_layer_config(0), 1, Format::kF32);
   const Model model = Model::open(file.path());
-  const SessionOptions options = {.context = 100, .context_shift = true, .keep = 5};
+  const SessionOptions options = {.context = 100, .threads = 1, .context_shift = true, .keep = 5};
   Session session(model, options);
   const std::vector<int32_t> ids = Random(1).ids(330, model.info().vocab);
   std::vector<int32_t> expected;
@@ -39,7 +39,7 @@ TEST(ContextShiftTest, TheFirstAndTheNewestTokensStay) {
     expected.push_back(id);
     session.feed(std::span(&id, 1));
     ASSERT_EQ(held(session), expected);
-    expect_like_new(model, session, options, 5e-5);
+    if (session.position() % 7 == 0) expect_like_new(model, session, options, 5e-5);
   }
 }
 
@@ -61,12 +61,13 @@ TEST(ContextShiftTest, WithAWindowToo) {
   const Model model = Model::open(file.path());
   // Far longer than the window, about twice, hardly longer, and no longer.
   for (const int64_t context : {500, 90, 50, 41, 40, 30}) {
-    const SessionOptions options = {.context = context, .context_shift = true, .keep = 4};
+    const SessionOptions options = {
+        .context = context, .threads = 1, .context_shift = true, .keep = 4};
     Session session(model, options);
     const std::vector<int32_t> ids = Random(3).ids(3 * context + 7, model.info().vocab);
     for (const int32_t id : ids) {
       session.feed(std::span(&id, 1));
-      expect_like_new(model, session, options, 5e-5);
+      if (session.position() % 7 == 0) expect_like_new(model, session, options, 5e-5);
       ASSERT_FALSE(testing::Test::HasFatalFailure()) << context;
     }
     Session cut = session.fork();

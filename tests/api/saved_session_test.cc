@@ -84,6 +84,9 @@ TEST_P(SavedSessionTest, ARestoredSessionCanBeSavedAgain) {
   restored.save(path_);
   Session again = Session::restore(model(), path_, options());
   session.rewind(199);
+  const std::vector<int32_t> next = {9};
+  again.feed(next);
+  session.feed(next);
   EXPECT_EQ(go_on(again, 20), go_on(session, 20));
 }
 

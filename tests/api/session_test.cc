@@ -55,8 +55,8 @@ TEST_P(SessionTest, APrefixThatIsThereIsNotComputedAgain) {
       return true;
     });
     const std::span<const float> logits = session.prompt(other);
-    // 150 tokens fill a ring of two pages; 20 are out of its reach.
-    const bool is_lost = model_.info().window > 0 && common == 20;
+    // 150 tokens go around a ring of two pages: the first are out of its reach.
+    const bool is_lost = model_.info().window > 0 && common <= 20;
     EXPECT_EQ(session.reused(), is_lost ? 0 : static_cast<int64_t>(common));
     EXPECT_EQ(computed, static_cast<int64_t>(other.size()) - session.reused());
     EXPECT_EQ(held(session), other);
@@ -206,8 +206,8 @@ TEST_P(SessionTest, ForksGoOnAsTwoSessionsWould) {
   const auto other = std::span(ids_).subspan(150, 7);
   fork.feed(other);
   two.feed(other);
-  EXPECT_EQ(go_on(session, 150), go_on(one, 150));
-  EXPECT_EQ(go_on(fork, 150), go_on(two, 150));
+  EXPECT_EQ(go_on(session, 90), go_on(one, 90));
+  EXPECT_EQ(go_on(fork, 90), go_on(two, 90));
 }
 
 TEST_P(SessionTest, ForksRunOnThreadsOfTheirOwn) {
