@@ -106,6 +106,11 @@ std::vector<Value> read_values(std::span<const std::byte> bytes, int64_t offset,
   return values;
 }
 
+template <class Value>
+void write_values(const std::vector<Value>& values, char* out) {
+  if (!values.empty()) std::memcpy(out, values.data(), values.size() * sizeof(Value));
+}
+
 }  // namespace
 
 std::string session_head(const SessionContent& content) {
@@ -127,10 +132,8 @@ std::string session_head(const SessionContent& content) {
   std::string head(static_cast<size_t>(layout.entries), '\0');
   std::memcpy(head.data(), &header, sizeof header);
   std::memcpy(head.data() + sizeof header, about.data(), about.size());
-  std::memcpy(head.data() + layout.tokens, content.tokens.data(), content.tokens.size() * 4);
-  if (!content.logits.empty()) {
-    std::memcpy(head.data() + layout.logits, content.logits.data(), content.logits.size() * 4);
-  }
+  write_values(content.tokens, head.data() + layout.tokens);
+  write_values(content.logits, head.data() + layout.logits);
   return head;
 }
 

@@ -30,6 +30,8 @@ TEST(FuzzCorpus, SafetensorsHeader) {
   EXPECT_GE(replay("safetensors_header", fuzz_safetensors_header), 2);
 }
 
+TEST(FuzzCorpus, SessionFile) { EXPECT_GE(replay("session_file", fuzz_session_file), 4); }
+
 TEST(FuzzCorpus, TorchArchive) { EXPECT_GE(replay("torch_archive", fuzz_torch_archive), 6); }
 
 }  // namespace

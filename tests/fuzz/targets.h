@@ -16,6 +16,7 @@
 #include "convert/safetensors.h"
 #include "convert/torch_archive.h"
 #include "io/model_layout.h"
+#include "io/session_layout.h"
 #include "octavo/error.hpp"
 #include "support/torch_archive.h"
 
@@ -96,6 +97,37 @@ inline void fuzz_torch_archive(std::span<const uint8_t> input) {
       for (const int64_t extent : tensor.shape) bytes *= extent;
       expect(bytes == tensor.bytes, "a shape of another length");
     }
+  } catch (const Error& error) {
+    expect(std::strchr(error.what(), '\n') == nullptr, "a message of many lines");
+  }
+}
+
+/// A byte, then (it is even) a whole session file, or (odd) one whose size and checksums are put
+/// right first.
+inline void fuzz_session_file(std::span<const uint8_t> input) {
+  if (input.empty()) return;
+  std::string file(reinterpret_cast<const char*>(input.data()) + 1, input.size() - 1);
+  SessionHeader header;
+  if (input[0] % 2 != 0 && file.size() >= sizeof header + kSessionChecksumBytes) {
+    std::memcpy(&header, file.data(), sizeof header);
+    header.file_bytes = file.size();
+    header.header_checksum = session_header_checksum(header);
+    std::memcpy(file.data(), &header, sizeof header);
+    const size_t end = file.size() - static_cast<size_t>(kSessionChecksumBytes);
+    const SessionChecksum checksum = session_checksum(XXH3_128bits(file.data(), end));
+    std::memcpy(file.data() + end, checksum.data(), sizeof checksum);
+  }
+  try {
+    const ParsedSession parsed = parse_session(std::as_bytes(std::span(file)), "fuzz");
+    const SessionContent& content = parsed.content;
+    expect(content.first >= 0 && content.positions() >= 0, "positions before the first");
+    expect(parsed.entries_offset + content.layers * content.positions() * content.entry_bytes +
+                   kSessionChecksumBytes ==
+               static_cast<int64_t>(file.size()),
+           "keys and values of another length");
+    expect(4 * (content.tokens.size() + content.logits.size()) < file.size(), "numbers of nowhere");
+    const std::string head = session_head(content);
+    expect(head.size() >= sizeof header, "a head that cannot be written again");
   } catch (const Error& error) {
     expect(std::strchr(error.what(), '\n') == nullptr, "a message of many lines");
   }
