@@ -71,8 +71,8 @@ class KvCache {
   /// may then be used by different threads.
   virtual std::unique_ptr<KvCache> fork() const = 0;
   /// Copies positions [first, first + count) of `layer` to the host: [count, 2 (key, value),
-  /// kv_heads, kv_head_bytes], the numbers of the cache's type. They are held: written, and with a
-  /// window among the last `window` that were.
+  /// kv_heads, kv_head_bytes], the numbers of the cache's type. They are held: written, and among
+  /// the last capacity() that were.
   virtual void read(int64_t layer, int64_t first, int64_t count,
                     std::span<std::byte> host) const = 0;
   /// The way back.

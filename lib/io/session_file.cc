@@ -80,7 +80,7 @@ int64_t bounded(const JsonFields& fields, const char* key, int64_t least, int64_
 void parse_about(std::string_view text, int64_t tokens, SessionContent& content) {
   const nlohmann::json json = parse_json(text, "its description");
   const JsonFields fields(json, "its description");
-  content.identity = fields.string("identity");
+  content.identity = printable(fields.string("identity"));
   content.model = printable(fields.string("model"));
   content.cache_type = printable(fields.string("cache_type"));
   content.layers = bounded(fields, "layers", 1, kMostLayers);

@@ -101,6 +101,9 @@ TEST_F(SessionCommandTest, WrongCommandLines) {
   const Outcome nothing = run({"-n", "5"});
   EXPECT_EQ(nothing.exit_code, 1);
   EXPECT_THAT(nothing.err, HasSubstr("give -p TEXT or -f FILE"));
+  const Outcome nowhere = run({"-p", "A", "--session", pocket_.file("no/where")}, false);
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_EQ(nowhere.out, "");
 }
 
 TEST_F(SessionCommandTest, ContextShiftGoesBeyondTheContext) {
