@@ -46,7 +46,8 @@ TEST(ContextShiftTest, TheFirstAndTheNewestTokensStay) {
 TEST(ContextShiftTest, ALongPromptGoesThroughChunkByChunk) {
   const Converted file(one_layer_config(0), 1, Format::kF32);
   const Model model = Model::open(file.path());
-  const SessionOptions options = {.context = 1000, .chunk = 64, .context_shift = true, .keep = 4};
+  const SessionOptions options = {
+      .context = 1000, .chunk = 64, .threads = 1, .context_shift = true, .keep = 4};
   Session session(model, options), by_one(model, options);
   const std::vector<int32_t> ids = Random(2).ids(3100, model.info().vocab);
   session.feed(ids);
@@ -82,7 +83,8 @@ TEST(ContextShiftTest, InTheCachesOwnTypes) {
   const Model model = Model::open(file.path());
   for (const auto& [type, unit] :
        {std::pair(CacheType::kF16, 0x1p-11), std::pair(CacheType::kBF16, 0x1p-8)}) {
-    const SessionOptions options = {.context = 100, .cache = type, .context_shift = true};
+    const SessionOptions options = {
+        .context = 100, .threads = 1, .cache = type, .context_shift = true};
     Session session(model, options);
     const std::vector<int32_t> ids = Random(4).ids(160, model.info().vocab);
     session.feed(ids);
@@ -94,7 +96,7 @@ TEST(ContextShiftTest, InTheCachesOwnTypes) {
 TEST(ContextShiftTest, GeneratesThreeContextsOfText) {
   const Converted file(pocket_mixtral(), Format::kQ4_0);
   const Model model = Model::open(file.path());
-  Session session(model, {.context = 64, .context_shift = true});
+  Session session(model, {.context = 64, .threads = 1, .context_shift = true});
   const std::vector<int32_t> prompt = model.tokenize("Once upon a time");
   std::string text;
   const GenerateResult result =
@@ -108,8 +110,8 @@ TEST(ContextShiftTest, GeneratesThreeContextsOfText) {
   EXPECT_LE(session.position(), 64);
   const TempDir folder;
   session.save(folder.file("saved"));
-  Session restored =
-      Session::restore(model, folder.file("saved"), {.context = 64, .context_shift = true});
+  Session restored = Session::restore(model, folder.file("saved"),
+                                      {.context = 64, .threads = 1, .context_shift = true});
   EXPECT_EQ(go_on(restored, 100), go_on(session, 100));
 }
 
