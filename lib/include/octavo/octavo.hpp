@@ -40,6 +40,25 @@ struct ModelInfo {
   bool has_tokenizer = false;
 };
 
+/// One message of a conversation: an optional "system" first, then "user" and "assistant" in turn.
+struct ChatMessage {
+  std::string role, content;
+};
+
+struct ChatOptions {
+  /// How messages become tokens: "mistral-v1", the official encoding of Mixtral-Instruct; the text
+  /// of a Jinja template; or "auto", the template in the model's file, unless there is none or it
+  /// writes what mistral-v1 encodes.
+  std::string chat_template = "auto";
+  bool continue_final = false;  ///< the last message is an answer to go on with
+};
+
+/// The system prompt by which the Mistral 7B paper (section 5.1) enforces guardrails.
+inline constexpr std::string_view kGuardrailPrompt =
+    "Always assist with care, respect, and truth. Respond with utmost utility yet securely. Avoid "
+    "harmful, unethical, prejudiced, or negative content. Ensure replies promote fairness and "
+    "positivity.";
+
 /// A mapped model file. Cheap to copy; safe to use from several threads.
 class Model {
  public:
@@ -52,6 +71,12 @@ class Model {
   std::vector<int32_t> tokenize(std::string_view text, bool bos = true) const;
   /// Text of ids; control tokens give nothing, bytes that are no UTF-8 give U+FFFD.
   std::string detokenize(std::span<const int32_t> ids) const;
+  /// Ids of a conversation, up to where the answer begins. What a message says is never taken for a
+  /// control token. Throws Error(kInvalidArgument) for no messages, unknown roles or roles out of
+  /// turn, Error(kUnsupported) for a template that octavo does not know or a model without a
+  /// tokenizer.
+  std::vector<int32_t> encode_chat(std::span<const ChatMessage> messages,
+                                   const ChatOptions& options = {}) const;
   /// The model's chat template (Jinja), empty if it has none.
   const std::string& chat_template() const;
 

@@ -28,7 +28,7 @@ Value range(const Call& call) {
 
 Value dictionary(const Call& call, bool is_namespace) {
   if (!call.arguments.empty()) {
-    fail_unsupported(call.line, "'" + std::string(call.name) + "' of another value");
+    fail_unsupported(call.line, fmt::format("'{}' of another value", call.name));
   }
   Dictionary made;
   made.is_namespace = is_namespace;
@@ -93,7 +93,7 @@ Value call_function(const Call& call) {
   if (call.name == "range") return range(call);
   if (call.name == "namespace") return dictionary(call, true);
   if (call.name == "dict") return dictionary(call, false);
-  fail_unsupported(call.line, "the function '" + printable(call.name) + "'");
+  fail_unsupported(call.line, fmt::format("the function '{}'", printable(call.name)));
 }
 
 Value entry_of(const Value& object, const Value& key, int line) {

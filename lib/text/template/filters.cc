@@ -111,7 +111,7 @@ Value whole(const Value& input, const Call& call) {
   call.limit(0);
   if (input.is_integer()) return input;
   if (input.is_bool()) return Value(static_cast<int64_t>(input.truth() ? 1 : 0));
-  fail_unsupported(call.line, std::string("'int' of ") + input.kind());
+  fail_unsupported(call.line, fmt::format("'int' of {}", input.kind()));
 }
 
 Value json(const Value& input, const Call& call) {
@@ -157,7 +157,7 @@ Value apply_filter(const Value& input, const Call& call) {
   if (name == "list") return Value(items_of(input, call.budget, call.line));
   if (name == "string") return Value(input.printed());
   if (name == "safe") return input;
-  fail_unsupported(call.line, "the filter '" + printable(name) + "'");
+  fail_unsupported(call.line, fmt::format("the filter '{}'", printable(name)));
 }
 
 bool apply_test(const Value& input, const Call& call) {
@@ -196,7 +196,7 @@ bool apply_test(const Value& input, const Call& call) {
     if (!input.is_integer()) fail_in_line(call.line, "'is {}' of {}", name, input.kind());
     return (input.integer() % 2 != 0) == (name == "odd");
   }
-  fail_unsupported(call.line, "the test '" + printable(name) + "'");
+  fail_unsupported(call.line, fmt::format("the test '{}'", printable(name)));
 }
 
 }  // namespace octavo::jinja

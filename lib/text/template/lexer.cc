@@ -233,7 +233,8 @@ class Lexer {
     for (const std::string_view name : kOperators) {
       if (!rest().starts_with(name)) continue;
       constexpr std::string_view kOpening = "([{", kClosing = ")]}";
-      if (kOpening.find(name) != name.npos) open += kClosing[kOpening.find(name)];
+      const size_t opening = kOpening.find(name);
+      if (opening != name.npos) open += kClosing[opening];
       if (kClosing.find(name) != name.npos) {
         if (!open.ends_with(name)) fail_in_line(line_, "a '{}' that nothing opened", name);
         open.pop_back();

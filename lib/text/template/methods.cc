@@ -16,7 +16,7 @@ Value changed_case(MarkedText text, const Call& call) {
   bool at_start = true;
   for (char& c : text.bytes) {
     if (static_cast<unsigned char>(c) >= 0x80) {
-      fail_unsupported(call.line, "'" + std::string(call.name) + "' of letters outside ASCII");
+      fail_unsupported(call.line, fmt::format("'{}' of letters outside ASCII", call.name));
     }
     const bool large = call.name == "upper" || (call.name != "lower" && at_start);
     at_start = call.name == "title" && !is_ascii_letter(c);
@@ -96,7 +96,7 @@ Value text_method(const MarkedText& text, const Call& call) {
     const auto before = character_starts(std::string_view(text.bytes).substr(0, at));
     return Value(static_cast<int64_t>(before.size()) - 1);
   }
-  fail_unsupported(call.line, "the method '" + printable(name) + "' of a string");
+  fail_unsupported(call.line, fmt::format("the method '{}' of a string", printable(name)));
 }
 
 Value dictionary_method(const Dictionary& dictionary, const Call& call) {
@@ -118,7 +118,7 @@ Value dictionary_method(const Dictionary& dictionary, const Call& call) {
     } else if (name == "values") {
       list.push_back(value);
     } else {
-      fail_unsupported(call.line, "the method '" + printable(name) + "' of a mapping");
+      fail_unsupported(call.line, fmt::format("the method '{}' of a mapping", printable(name)));
     }
   }
   return Value(std::move(list));
@@ -131,7 +131,7 @@ Value call_method(const Value& object, const Call& call) {
   if (object.text() != nullptr) return text_method(*object.text(), call);
   if (object.dictionary() != nullptr) return dictionary_method(*object.dictionary(), call);
   fail_unsupported(call.line,
-                   "the method '" + printable(call.name) + "' of " + std::string(object.kind()));
+                   fmt::format("the method '{}' of {}", printable(call.name), object.kind()));
 }
 
 }  // namespace octavo::jinja

@@ -75,7 +75,7 @@ class Parser {
     if (name == "if") return if_block();
     if (name == "for") return for_block();
     if (name == "set") return set_block();
-    fail_unsupported(line, "the statement '" + printable(name) + "'");
+    fail_unsupported(line, fmt::format("the statement '{}'", printable(name)));
   }
 
   Statement if_block() {

@@ -136,7 +136,7 @@ ExpressionPtr ExpressionParser::subscript(ExpressionPtr operand) {
 void ExpressionParser::arguments(Expression& node) {
   while (!is_next(TokenKind::kOperator, ")")) {
     if (is_next(TokenKind::kOperator, "*") || is_next(TokenKind::kOperator, "**")) {
-      fail_unsupported(peek().line, "arguments from a list (" + peek().text + ")");
+      fail_unsupported(peek().line, fmt::format("arguments from a list ({})", peek().text));
     }
     ExpressionPtr value = expression();
     if (value->kind == Kind::kName && take_if(TokenKind::kOperator, "=")) {
