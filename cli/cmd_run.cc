@@ -1,11 +1,11 @@
 // octavo run: text in, generated text out.
 #include <memory>
-#include <random>
 
 #include "commands.h"
 #include "core/error.h"
 #include "octavo/octavo.hpp"
 #include "options.h"
+#include "sampling_options.h"
 #include "text_run.h"
 
 namespace octavo::cli {
@@ -18,7 +18,6 @@ int run(RunArguments arguments) {
     text = read_text(arguments.text);
     if (text.empty()) fail(ErrorCode::kInvalidArgument, "the prompt is empty");
   }
-  if (!arguments.seed_given) arguments.sampling.seed = std::random_device{}();
   const Sampler checked(arguments.sampling);  // wrong values show before the model is opened
   const Model model = Model::open(arguments.model.path, model_options(arguments.model));
   SessionOptions options = session_options(arguments.model);
@@ -26,34 +25,6 @@ int run(RunArguments arguments) {
   apply(arguments.session, options);
   TextRun run(arguments, model, options);
   return run.finish(arguments.text.is_given ? model.tokenize(text) : run.held());
-}
-
-void add_sampling_options(CLI::App& command, RunArguments& arguments) {
-  SamplingOptions& sampling = arguments.sampling;
-  constexpr double kMany = 1e6;
-  const auto number = [&command](const char* name, float& value, const char* help, double least,
-                                 double most) {
-    command.add_option(name, value, help)
-        ->type_name("X")
-        ->check(between(least, most))
-        ->capture_default_str();
-  };
-  number("--temp", sampling.temperature,
-         "Temperature: 0 always takes the most likely token, more is more varied", 0, kMany);
-  command
-      .add_option("--top-k", sampling.top_k, "Choose among the K most likely tokens; 0: among all")
-      ->type_name("K")
-      ->check(whole_number(0))
-      ->capture_default_str();
-  number("--top-p", sampling.top_p,
-         "Choose among the most likely tokens that make up this probability; 1: off", 0, 1);
-  number("--min-p", sampling.min_p,
-         "Drop tokens less likely than this share of the most likely one; 0: off", 0, 1);
-  number("--repeat-penalty", sampling.repeat_penalty,
-         "Make the last 64 tokens less likely again; 1: off", 0.01, 100);
-  command
-      .add_option("--seed", sampling.seed, "The same seed gives the same text (default: random)")
-      ->type_name("S");
 }
 
 }  // namespace
@@ -69,7 +40,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("N")
       ->check(whole_number(-1))
       ->capture_default_str();
-  add_sampling_options(*command, *arguments);
+  add_sampling_options(*command, arguments->sampling);
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that prompt and text may have together (default: the model's own)");
@@ -89,7 +60,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
       "Ctrl-C ends the text after the current token, with --session also a long prompt after the\n"
       "current chunk, whose tokens are then in FILE; the exit code is 130.");
   command->callback([command, arguments, &action] {
-    arguments->seed_given = command->count("--seed") > 0;
+    draw_seed(*command, arguments->sampling);
     action = [arguments] { return run(*arguments); };
   });
 }

@@ -16,6 +16,7 @@ inline constexpr int kExitInterrupted = 130;  ///< Ctrl-C, as shells count it
 void add_convert_command(CLI::App& app, std::function<int()>& action);
 void add_export_command(CLI::App& app, std::function<int()>& action);
 void add_run_command(CLI::App& app, std::function<int()>& action);
+void add_chat_command(CLI::App& app, std::function<int()>& action);
 void add_tokenize_command(CLI::App& app, std::function<int()>& action);
 void add_eval_command(CLI::App& app, std::function<int()>& action);
 void add_perplexity_command(CLI::App& app, std::function<int()>& action);

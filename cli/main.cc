@@ -22,6 +22,7 @@ void add_commands(CLI::App& app, std::function<int()>& action) {
   add_convert_command(app, action);
   add_export_command(app, action);
   add_run_command(app, action);
+  add_chat_command(app, action);
   add_tokenize_command(app, action);
   add_eval_command(app, action);
   add_perplexity_command(app, action);
@@ -54,7 +55,8 @@ int main(int argc, char** argv) {
   app.footer(
       "Start here:\n"
       "  octavo convert path/to/Mixtral-8x7B-Instruct-v0.1 --to mixtral.8vo   once\n"
-      "  octavo run mixtral.8vo -p \"The capital of France is\" -n 32\n\n"
+      "  octavo run mixtral.8vo -p \"The capital of France is\" -n 32\n"
+      "  octavo chat mixtral.8vo\n\n"
       "`octavo COMMAND --help` explains a command. Results go to standard output, everything else "
       "to\n"
       "standard error. Exit codes: 0 done, 1 failed (one line says why), 2 the command line is "

@@ -18,7 +18,6 @@ struct RunArguments {
   TextArguments text;
   SamplingOptions sampling;
   int64_t max_tokens = 128;
-  bool seed_given = false;
   bool stats = false;
   SessionArguments session;
   bool session_all = false;  ///< what is generated is saved too

@@ -61,10 +61,12 @@ void append_text(const MarkedText& text, bool after_control, const Tokenizer& to
 
 std::vector<int32_t> encode_marked(const MarkedText& text, const Tokenizer& tokenizer) {
   const std::vector<ControlToken> tokens = control_tokens(tokenizer);
+  std::string beginnings;  // of their names
+  for (const ControlToken& token : tokens) beginnings += token.name.front();
   std::vector<int32_t> ids;
   bool after_control = false;
   size_t begin = 0, at = 0;  // of the text since the last control token, and where we are in it
-  while (at < text.size()) {
+  while ((at = text.bytes.find_first_of(beginnings, at)) != std::string::npos) {
     const ControlToken* token = control_at(text, at, tokens);
     if (token == nullptr) {
       ++at;

@@ -54,6 +54,7 @@ const std::array kDependencies = {
     Dependency{{"sentencepiece"}, {"lib/text/sentencepiece"}},
     Dependency{{"cuda", "cublas"}, {"lib/backend/cuda/"}},
     Dependency{{"CLI/"}, {"cli/"}},
+    Dependency{{"histedit", "editline/"}, {"cli/libedit_"}},
     Dependency{{"Eigen/"}, {"quant/", "tests/"}},
     Dependency{{"gtest/", "gmock/"}, {"tests/"}},
     Dependency{{"benchmark/"}, {"bench/"}},

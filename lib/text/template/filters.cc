@@ -153,10 +153,11 @@ Value apply_filter(const Value& input, const Call& call) {
   if (name == "select" || name == "reject") return select(input, call, false, name == "select");
   if (name == "items") return call_method(input, call);
   if (name == "int") return whole(input, call);
-  call.limit(0);
-  if (name == "list") return Value(items_of(input, call.budget, call.line));
-  if (name == "string") return Value(input.printed());
-  if (name == "safe") return input;
+  if (name == "list" || name == "string" || name == "safe") {
+    call.limit(0);
+    if (name == "list") return Value(items_of(input, call.budget, call.line));
+    return name == "safe" ? input : Value(input.printed());
+  }
   fail_unsupported(call.line, fmt::format("the filter '{}'", printable(name)));
 }
 
@@ -165,8 +166,8 @@ bool apply_test(const Value& input, const Call& call) {
   call.budget.spend(binary_weight(input, call));
   const bool binary =
       name == "equalto" || name == "eq" || name == "ne" || name == "in" || name == "divisibleby";
-  call.limit(binary ? 1 : 0);
   if (binary) {
+    call.limit(1);
     if (call.arguments.empty()) fail_in_line(call.line, "'is {}' of nothing", name);
     const Value& other = call.arguments[0];
     if (name == "in") return contains(other, input, call.line);

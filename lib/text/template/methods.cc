@@ -108,6 +108,9 @@ Value dictionary_method(const Dictionary& dictionary, const Call& call) {
     if (found != nullptr) return *found;
     return call.arguments.size() > 1 ? call.arguments[1] : Value(None{});
   }
+  if (name != "items" && name != "keys" && name != "values") {
+    fail_unsupported(call.line, fmt::format("the method '{}' of a mapping", printable(name)));
+  }
   call.limit(0);
   List list;
   for (const auto& [key, value] : dictionary.entries) {
@@ -115,10 +118,8 @@ Value dictionary_method(const Dictionary& dictionary, const Call& call) {
       list.emplace_back(List{Value(std::string_view(key)), value});
     } else if (name == "keys") {
       list.emplace_back(std::string_view(key));
-    } else if (name == "values") {
-      list.push_back(value);
     } else {
-      fail_unsupported(call.line, fmt::format("the method '{}' of a mapping", printable(name)));
+      list.push_back(value);
     }
   }
   return Value(std::move(list));
