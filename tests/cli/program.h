@@ -24,10 +24,15 @@ struct Outcome {
   std::string out, err;
 };
 
-/// The program while it runs: standard output through a pipe, standard error into a file.
+/// The program while it runs: standard input from a file, standard output through a pipe, standard
+/// error into a file.
 class Program {
  public:
-  explicit Program(const std::vector<std::string>& arguments) {
+  explicit Program(const std::vector<std::string>& arguments) : Program(arguments, Input{}) {}
+  struct Input {
+    std::string path = "/dev/null";
+  };
+  Program(const std::vector<std::string>& arguments, Input input) : input_(std::move(input.path)) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
     out_ = ends[0];
@@ -83,7 +88,7 @@ class Program {
     argv.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input_.c_str(), O_RDONLY, 0);
     ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, folder_.file("stderr").c_str(),
                                        O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -93,6 +98,7 @@ class Program {
     if (error != 0) throw std::runtime_error("cannot start " OCTAVO_PROGRAM);
   }
 
+  const std::string input_ = "/dev/null";
   TempDir folder_;
   pid_t process_ = -1;
   int out_ = -1;
