@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "fuzz/targets.h"
+#include "fuzz/template_target.h"
 #include "support/files.h"
 
 namespace octavo::test {
@@ -31,6 +32,8 @@ TEST(FuzzCorpus, SafetensorsHeader) {
 }
 
 TEST(FuzzCorpus, SessionFile) { EXPECT_GE(replay("session_file", fuzz_session_file), 4); }
+
+TEST(FuzzCorpus, Template) { EXPECT_GE(replay("template", fuzz_template), 15); }
 
 TEST(FuzzCorpus, TorchArchive) { EXPECT_GE(replay("torch_archive", fuzz_torch_archive), 6); }
 
