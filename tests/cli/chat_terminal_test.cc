@@ -17,7 +17,8 @@ class ChatTerminalTest : public testing::Test {
   }
   std::vector<std::string> saved_contents() const {
     std::vector<std::string> contents;
-    for (const auto& message : read_json(file_)["messages"]) contents.push_back(message["content"]);
+    const nlohmann::json saved = read_json(file_);
+    for (const auto& message : saved["messages"]) contents.push_back(message["content"]);
     return contents;
   }
 
