@@ -12,7 +12,7 @@ namespace octavo {
 namespace {
 
 // Numbers of GGUF and of SentencePiece alike.
-constexpr int64_t kNormal = 1, kUnknown = 2, kByte = 6;
+constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kByte = 6;
 constexpr size_t kBytePieces = 256;
 
 struct Vocabulary {
@@ -71,6 +71,20 @@ Vocabulary read_vocabulary(const GgufMetadata& metadata) {
   return vocabulary;
 }
 
+// Older converters wrote added tokens such as <|im_start|> as user-defined, which encoding finds in
+// any text: then what somebody writes in a message could end it. How many were changed.
+int64_t mark_control_tokens(Vocabulary& vocabulary) {
+  int64_t count = 0;
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const std::string_view token = vocabulary.tokens[id];
+    const bool looks_so = token.size() > 4 && token.starts_with("<|") && token.ends_with("|>");
+    if (!looks_so || vocabulary.types[id] != kUserDefined) continue;
+    vocabulary.types[id] = kControl;
+    ++count;
+  }
+  return count;
+}
+
 // The id of a special token and what it is called; SentencePiece finds it by both.
 void add_special(ProtobufMessage& trainer, int id_field, int piece_field, int64_t id,
                  const Vocabulary& vocabulary) {
@@ -124,7 +138,14 @@ std::string read_gguf_tokenizer(const GgufMetadata& metadata, std::vector<std::s
   }
   constexpr int kPieces = 1, kTrainer = 2, kNormalizer = 3;  // of ModelProto
   constexpr int kPiece = 1, kScore = 2, kType = 3;           // of SentencePiece
-  const Vocabulary vocabulary = read_vocabulary(metadata);
+  Vocabulary vocabulary = read_vocabulary(metadata);
+  if (const int64_t count = mark_control_tokens(vocabulary); count > 0) {
+    notes.push_back(
+        fmt::format("{} tokens of the tokenizer that look like <|...|> become control tokens, so "
+                    "that text does "
+                    "not spell them",
+                    count));
+  }
   ProtobufMessage model;
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     ProtobufMessage piece;

@@ -133,6 +133,18 @@ TEST(GgufTokenizer, SpaceInFront) {
   EXPECT_THAT(make_tokenizer(tokenizer_of(builder, notes), "t")->encode("a a"), ElementsAre(4, 5));
 }
 
+TEST(GgufTokenizer, WhatLooksLikeAControlTokenIsOne) {
+  std::vector<std::string> notes;
+  GgufBuilder builder = small();
+  builder.texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "▁", "<|a|>", "aa"});
+  builder.integers("tokenizer.ggml.token_type", {2, 3, 3, 1, 4, 4});
+  const auto tokenizer = make_tokenizer(tokenizer_of(builder, notes), "t");
+  EXPECT_EQ(tokenizer->piece(4).kind, PieceKind::kControl);
+  EXPECT_EQ(tokenizer->piece(5).kind, PieceKind::kText);
+  EXPECT_THAT(tokenizer->encode("<|a|>"), ::testing::Not(::testing::Contains(4)));
+  EXPECT_THAT(notes, ElementsAre(HasSubstr("1 tokens")));
+}
+
 TEST(GgufTokenizer, OtherKindsGiveANote) {
   std::vector<std::string> notes;
   GgufBuilder builder = small();
