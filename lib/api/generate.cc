@@ -56,7 +56,8 @@ GenerateResult generate(Session& session, std::span<const int32_t> prompt,
   const std::span<const int32_t> before =
       options.whole_prompt ? std::span<const int32_t>() : session.tokens();
   check_prompt(session, prompt, static_cast<int64_t>(before.size()));
-  Sampler sampler(sampling);
+  Sampler sampler(session.model(), sampling);
+  if (!before.empty()) sampler.continue_text();
   for (const int32_t id : prompt) sampler.accept(id);
   GeneratedText text(session.model(), before, prompt);
   GenerateResult result;
@@ -85,6 +86,10 @@ GenerateResult generate(Session& session, std::span<const int32_t> prompt,
     if (enough || full) token.text += text.finish();
     if (!on_token(token)) {
       result.reason = StopReason::kCallback;
+      break;
+    }
+    if (sampler.finished()) {
+      result.reason = StopReason::kEos;
       break;
     }
     if (enough) break;

@@ -41,6 +41,7 @@ Model::Impl::Impl(const std::string& path, const ModelOptions& options)
       device(make_device(options.device)),
       weights(std::make_shared<const ModelWeights>(load_weights(file, *device))),
       tokenizer(make_tokenizer(file.directory().tokenizer, path)),
+      tries(tokenizer ? std::make_unique<const TokenTries>(*tokenizer) : nullptr),
       info(describe(file, config, *device, tokenizer != nullptr)) {
   if (tokenizer && tokenizer->size() > info.vocab) {
     fail(ErrorCode::kFormat,

@@ -9,6 +9,7 @@
 #include "model/config.h"
 #include "model/weights.h"
 #include "octavo/octavo.hpp"
+#include "text/grammar/token_trie.h"
 #include "text/tokenizer.h"
 
 namespace octavo {
@@ -22,6 +23,7 @@ struct Model::Impl {
   std::shared_ptr<Device> device;
   std::shared_ptr<const ModelWeights> weights;  ///< on the CPU these point into `file`
   std::unique_ptr<const Tokenizer> tokenizer;   ///< null: none
+  std::unique_ptr<const TokenTries> tries;      ///< of the tokenizer's texts; null: none
   ModelInfo info;
 
   /// Throws Error(kUnsupported) saying why there is none.

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "octavo/error.hpp"
@@ -190,28 +191,77 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
+/// How tokens are chosen. The defaults are a plain, slightly cooled distribution; docs/sampling.md
+/// has every stage's formula and source.
 struct SamplingOptions {
   float temperature = 0.8f;     ///< 0: greedy, the most likely token (ties to the lower id)
-  int top_k = 40;               ///< 0: off
-  float top_p = 0.95f;          ///< 1: off
-  float min_p = 0.05f;          ///< 0: off
-  float repeat_penalty = 1.0f;  ///< 1: off
-  int repeat_window = 64;       ///< tokens the penalty looks back on
+  int top_k = 40;               ///< choose among the most likely; 0: off
+  float top_p = 0.95f;          ///< among the most likely that make up this probability; 1: off
+  float min_p = 0.05f;          ///< among those with this share of the best one's; 0: off
+  float typical_p = 1;          ///< locally typical tokens that make up this probability; 1: off
+  float repeat_penalty = 1.0f;  ///< divides logits of recent tokens; 1: off
+  int repeat_window = 64;       ///< tokens that the three penalties look back on
   uint64_t seed = 0;
+
+  float frequency_penalty = 0;  ///< off logits, for each time a token is in the window; 0: off
+  float presence_penalty = 0;   ///< off logits, if a token is in the window at all; 0: off
+  float dry_multiplier = 0;     ///< weakens what goes on with a repeated sequence; 0: off
+  float dry_base = 1.75f;       ///< how fast that grows with the sequence's length
+  int dry_allowed_length = 2;   ///< shorter sequences may repeat
+  int dry_window = 0;           ///< tokens to look for sequences in; 0: all
+  /// A token whose text has one of these ends a sequence. Needs a sampler that knows the model.
+  std::vector<std::string> dry_breakers = {"\n", ":", "\"", "*"};
+  float xtc_probability = 0;   ///< how often the top choices are dropped; 0: off
+  float xtc_threshold = 0.1f;  ///< what counts as a top choice; the least likely of them stays
+  float dynatemp_range = 0;    ///< the temperature moves so far up and down by entropy; 0: off
+  float dynatemp_exponent = 1;
+  bool mirostat = false;      ///< mirostat 2, in the place of top-k to XTC
+  float mirostat_tau = 5;     ///< bits of surprise a token aimed at
+  float mirostat_eta = 0.1f;  ///< how fast that is corrected
+  /// Added to the logits of ids; minus infinity forbids one.
+  std::vector<std::pair<int32_t, float>> logit_bias = {};
+
+  /// What the text must match: a grammar in GBNF, or a JSON schema. Empty: anything. One of the
+  /// two; needs a sampler that knows the model.
+  std::string grammar = {};
+  std::string json_schema = {};
 };
 
-/// Chooses tokens. Stages in order: repeat penalty, top-k, top-p, min-p, temperature.
+/// A token and the natural logarithm of its probability.
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;
+};
+
+/// Chooses tokens. Stages in order: logit bias, grammar, penalties, DRY, top-k, typical, top-p,
+/// min-p, XTC, temperature.
 class Sampler {
  public:
-  /// Throws Error(kInvalidArgument) for values outside their range.
+  /// Throws Error(kInvalidArgument) for values outside their range, for a fault in a grammar, and
+  /// for options that need a model.
   explicit Sampler(const SamplingOptions& options = {});
+  /// Knows the vocabulary: with grammars and DRY's breakers.
+  Sampler(const Model& model, const SamplingOptions& options);
   ~Sampler();
   Sampler(Sampler&&) noexcept;
   Sampler& operator=(Sampler&&) noexcept;
 
-  /// Remembers a token for the repeat penalty (sample does so itself for what it returns).
+  /// Throws what the constructors would, without a model.
+  static void check(const SamplingOptions& options);
+
+  /// Remembers a token of the prompt for the penalties (sample does so itself for what it returns).
+  /// No grammar applies to it.
   void accept(int32_t id);
+  /// Text comes before what is sampled, though accept has seen none: a space in front of the first
+  /// token counts.
+  void continue_text();
+  /// Throws Error(kUnsupported) when no token can go on with the grammar.
   int32_t sample(std::span<const float> logits);
+  /// The grammar is complete and allows nothing more.
+  bool finished() const;
+
+  /// What the model itself says, before any stage: `id` first, then the `count` most likely tokens.
+  static std::vector<TokenLogprob> logprobs(std::span<const float> logits, int32_t id, int count);
 
  private:
   struct Impl;
@@ -240,10 +290,11 @@ struct GenerateResult {
   double prefill_seconds = 0, decode_seconds = 0;
 };
 
-/// Feeds `prompt` and generates until EOS, the limit, the context's end, or until on_token returns
-/// false. The last token that it gives is not in the session yet. `prompt` may be session.tokens()
-/// with whole_prompt: to go on where the session is. Throws Error(kInvalidArgument) for an empty
-/// prompt and Error(kOutOfRange) for one that does not fit.
+/// Feeds `prompt` and generates until EOS (or the end of the grammar, which is the same), the
+/// limit, the context's end, or until on_token returns false. The last token that it gives is not
+/// in the session yet. `prompt` may be session.tokens() with whole_prompt: to go on where the
+/// session is. Throws Error(kInvalidArgument) for an empty prompt and Error(kOutOfRange) for one
+/// that does not fit.
 GenerateResult generate(Session& session, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const SamplingOptions& sampling,
                         const std::function<bool(const Token&)>& on_token);
