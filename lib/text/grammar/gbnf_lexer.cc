@@ -36,7 +36,7 @@ std::string GbnfLexer::shown() const {
   std::string_view rest = rest_;
   const auto code_point = take_character(rest);
   if (!code_point || *code_point < ' ') return "a byte that is no text";
-  return "'" + to_utf8(*code_point) + "'";
+  return fmt::format("'{}'", to_utf8(*code_point));
 }
 
 void GbnfLexer::skip_space(bool lines) {

@@ -33,11 +33,13 @@ std::string beyond(std::string_view bound, bool upwards) {
   const char free = upwards ? '0' : '9';
   if (bound.find_first_not_of(free) == bound.npos) return any_digits(bound.size());
   const std::string_view rest = bound.substr(1);
-  std::string result = " (" + digit(bound[0], bound[0]) + beyond(rest, upwards);
+  std::string result = fmt::format(" (\"{}\"{}", bound[0], beyond(rest, upwards));
   if (upwards && bound[0] < '9') {
-    result += " | " + digit(static_cast<char>(bound[0] + 1), '9') + any_digits(rest.size());
+    result.append(" | ").append(digit(static_cast<char>(bound[0] + 1), '9'));
+    result += any_digits(rest.size());
   } else if (!upwards && bound[0] > '0') {
-    result += " | " + digit('0', static_cast<char>(bound[0] - 1)) + any_digits(rest.size());
+    result.append(" | ").append(digit('0', static_cast<char>(bound[0] - 1)));
+    result += any_digits(rest.size());
   }
   return result + ")";
 }
@@ -51,8 +53,8 @@ std::string same_length(std::string_view least, std::string_view most) {
   if (least.size() == 1) return digit(least[0], most[0]);
   std::string result = digit(least[0], least[0]) + beyond(least.substr(1), true);
   if (most[0] - least[0] > 1) {
-    result += " | " + digit(static_cast<char>(least[0] + 1), static_cast<char>(most[0] - 1)) +
-              any_digits(least.size() - 1);
+    const char first = static_cast<char>(least[0] + 1), last = static_cast<char>(most[0] - 1);
+    result.append(" | ").append(digit(first, last)).append(any_digits(least.size() - 1));
   }
   return result + " | " + digit(most[0], most[0]) + beyond(most.substr(1), false);
 }
@@ -84,7 +86,7 @@ std::string gbnf_class(const CodePointSet& set) {
   std::string result = "[";
   for (const auto& [first, last] : set) {
     result += character(first);
-    if (last > first) result += "-" + character(last);
+    if (last > first) result.append("-").append(character(last));
   }
   return result + "]";
 }

@@ -22,7 +22,7 @@ std::string json_character(const CodePointSet& set) {
   const CodePointSet plain = difference(set, kEscaped);
   std::string result;
   const auto add = [&result](const std::string& part) {
-    result += (result.empty() ? "" : " | ") + part;
+    result.append(result.empty() ? "" : " | ").append(part);
   };
   if (!plain.empty()) add(gbnf_class(plain));
   if (contains(set, '"')) add(gbnf_literal("\\\""));
@@ -31,7 +31,7 @@ std::string json_character(const CodePointSet& set) {
   for (uint32_t c = 0; plain.empty() && c < 0x20; ++c) {
     if (contains(set, c)) add(gbnf_literal(fmt::format("\\u{:04x}", c)));
   }
-  return "(" + result + ")";
+  return fmt::format("({})", result);
 }
 
 class Pattern {
@@ -41,9 +41,9 @@ class Pattern {
 
   std::string translate() {
     std::string result = top_alternative();
-    while (take("|")) result += " | " + top_alternative();
+    while (take("|")) result.append(" | ").append(top_alternative());
     if (!rest_.empty()) refuse("')' without '('");
-    return "(" + result + ")";
+    return fmt::format("({})", result);
   }
 
  private:
@@ -70,7 +70,7 @@ class Pattern {
   std::string sequence(int depth) {
     std::string result;
     while (const auto item = element(depth)) {
-      result += (result.empty() ? "" : " ") + *item + quantifier();
+      result.append(result.empty() ? "" : " ").append(*item).append(quantifier());
     }
     return result.empty() ? "\"\"" : result;
   }
@@ -94,8 +94,8 @@ class Pattern {
   std::string group(int depth) {
     if (depth > kMaxDepth) refuse("so many groups inside each other");
     if (take("?") && !take(":")) refuse("a group (?...) other than (?:...)");
-    std::string result = "(" + sequence(depth);
-    while (take("|")) result += " | " + sequence(depth);
+    std::string result = fmt::format("({}", sequence(depth));
+    while (take("|")) result.append(" | ").append(sequence(depth));
     if (!take(")")) refuse("'(' without ')'");
     return result + ")";
   }
