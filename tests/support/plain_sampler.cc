@@ -112,7 +112,8 @@ Values heated(const SamplingOptions& options, const Values& logits) {
   double temperature = options.temperature;
   if (options.dynatemp_range > 0) {
     const Values p = softmax(logits);
-    const auto count = std::count_if(logits.begin(), logits.end(), [](double l) { return l > kNever; });
+    const auto count =
+        std::count_if(logits.begin(), logits.end(), [](double l) { return l > kNever; });
     if (count > 1) {
       const double least = std::max(0.0, temperature - options.dynatemp_range);
       const double share = entropy(p) / std::log(static_cast<double>(count));

@@ -44,8 +44,7 @@ void expect_distribution(const SamplingOptions& options) {
   SamplingOptions without = plain();
   without.temperature = options.temperature == 1 ? 1 : 2;
   if (options.temperature != 1) without.temperature = 1;
-  const ChiSquare other =
-      chi_square(counts, plain_probabilities(without, logits(), kHistory));
+  const ChiSquare other = chi_square(counts, plain_probabilities(without, logits(), kHistory));
   EXPECT_GT(other.statistic, 10 * other.bound());
 }
 
