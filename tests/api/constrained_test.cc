@@ -37,7 +37,9 @@ const char* const kSchemas[] = {
         "v": {"type": "string", "maxLength": 4}}})",
     R"({"oneOf": [{"type": "object", "properties": {"t": {"const": "a"}, "x": {"type": "boolean"}},
           "required": ["t", "x"]},
-        {"allOf": [{"type": "object", "properties": {"t": {"const": "b"}}, "required": ["t"]}]}]})"};
+        {"type": "object", "properties": {"t": {"const": "b"}, "y": {"allOf": [{"properties":
+          {"p": {"type": "null"}}}, {"properties": {"q": {"const": 1}}, "required": ["q"]}]}},
+          "required": ["t"]}]})"};
 
 class ConstrainedTest : public testing::Test {
  protected:

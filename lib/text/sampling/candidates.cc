@@ -1,5 +1,6 @@
 #include "text/sampling/candidates.h"
 
+#include <functional>
 #include <limits>
 
 namespace octavo {
@@ -14,10 +15,12 @@ constexpr double kNothing = -80;
 }  // namespace
 
 void Candidates::read(std::span<const float> logits) {
-  items_.resize(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const float logit = std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i];
-    items_[i] = {static_cast<int32_t>(i), logit};
+  size_ = logits.size();
+  if (items_.size() < size_) items_.resize(size_);
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  Candidate* items = items_.data();
+  for (size_t i = 0; i < size_; ++i) {
+    items[i] = {static_cast<int32_t>(i), std::isnan(logits[i]) ? kNever : logits[i]};
   }
   sorted_ = 0;
   scale_ = 1;
@@ -27,16 +30,33 @@ Candidate* Candidates::find(int32_t id) {
   if (id < 0) return nullptr;
   // Nothing dropped: the id is the place.
   const auto place = static_cast<size_t>(id);
-  if (place < items_.size() && items_[place].id == id) return &items_[place];
+  if (place < size_ && items_[place].id == id) return &items_[place];
+  const auto end = items_.begin() + static_cast<std::ptrdiff_t>(size_);
   const auto found = std::lower_bound(
-      items_.begin(), items_.end(), id,
+      items_.begin(), end, id,
       [](const Candidate& candidate, int32_t value) { return candidate.id < value; });
-  return found != items_.end() && found->id == id ? &*found : nullptr;
+  return found != end && found->id == id ? &*found : nullptr;
 }
 
 const Candidate& Candidates::best() const {
   if (sorted_ > 0) return items_.front();
-  return *std::min_element(items_.begin(), items_.end(), better);
+  // Lanes of their own, which a compiler can keep in a vector.
+  constexpr size_t kLanes = 16;
+  float lanes[kLanes];
+  std::fill(lanes, lanes + kLanes, items_.front().logit);
+  const Candidate* items = items_.data();
+  size_t i = 0;
+  for (; i + kLanes <= size_; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const float logit = items[i + lane].logit;
+      lanes[lane] = logit > lanes[lane] ? logit : lanes[lane];
+    }
+  }
+  float most = *std::max_element(lanes, lanes + kLanes);
+  for (; i < size_; ++i) most = std::max(most, items[i].logit);
+  // In the order of ids, so the first of equals is the lowest.
+  return *std::find_if(items, items + size_,
+                       [most](const Candidate& candidate) { return candidate.logit == most; });
 }
 
 const Candidate& Candidates::at(size_t rank) {
@@ -46,21 +66,41 @@ const Candidate& Candidates::at(size_t rank) {
 
 void Candidates::sort(size_t count) {
   const auto begin = items_.begin() + static_cast<std::ptrdiff_t>(sorted_);
+  const auto end = items_.begin() + static_cast<std::ptrdiff_t>(size_);
   // A heap of a large part of the list is slower than sorting it whole.
-  if (count >= items_.size() / 8) {
-    std::sort(begin, items_.end(), better);
-    sorted_ = items_.size();
+  if (count >= size_ / 8) {
+    std::sort(begin, end, better);
+    sorted_ = size_;
     return;
   }
-  std::partial_sort(begin, items_.begin() + static_cast<std::ptrdiff_t>(count), items_.end(),
-                    better);
+  const size_t likely = gather_best(count - sorted_);
+  std::partial_sort(begin, items_.begin() + static_cast<std::ptrdiff_t>(count),
+                    begin + static_cast<std::ptrdiff_t>(likely), better);
   sorted_ = count;
+}
+
+size_t Candidates::gather_best(size_t count) {
+  const size_t rest = size_ - sorted_;
+  // A bound that some more than `count` should pass, from every 16th.
+  constexpr size_t kStride = 16;
+  const size_t passing = 2 * count / kStride + 4;
+  std::vector<float> sample;
+  for (size_t i = sorted_; i < size_; i += kStride) sample.push_back(items_[i].logit);
+  if (passing >= sample.size()) return rest;
+  std::nth_element(sample.begin(), sample.begin() + static_cast<std::ptrdiff_t>(passing),
+                   sample.end(), std::greater<>());
+  const float bound = sample[passing];
+  size_t front = sorted_;
+  for (size_t i = sorted_; i < size_; ++i) {
+    if (items_[i].logit >= bound) std::swap(items_[i], items_[front++]);
+  }
+  return front - sorted_ >= count ? front - sorted_ : rest;
 }
 
 double Candidates::total() const {
   const double top = best().logit;
   double sum = 0;
-  for (const Candidate& candidate : items_) {
+  for (const Candidate& candidate : all()) {
     const double exponent = scale_ * (candidate.logit - top);
     if (exponent > kNothing) sum += std::exp(exponent);
   }
@@ -70,7 +110,7 @@ double Candidates::total() const {
 double Candidates::entropy() const {
   const double top = best().logit, whole = total();
   double sum = 0;
-  for (const Candidate& candidate : items_) {
+  for (const Candidate& candidate : all()) {
     const double exponent = scale_ * (candidate.logit - top);
     if (exponent > kNothing) sum += std::exp(exponent) * (std::log(whole) - exponent);
   }
@@ -80,15 +120,18 @@ double Candidates::entropy() const {
 void Candidates::set_temperature(double temperature) { scale_ = 1 / temperature; }
 
 void Candidates::keep_best(size_t count) {
-  if (count >= items_.size()) return;
+  if (count >= size_) return;
   if (count > sorted_) sort(count);
-  items_.resize(count);
+  size_ = count;
   sorted_ = std::min(sorted_, count);
 }
 
 void Candidates::drop_best(size_t count) {
   if (count > sorted_) sort(count);
-  items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(count));
+  const auto begin = items_.begin();
+  std::copy(begin + static_cast<std::ptrdiff_t>(count), begin + static_cast<std::ptrdiff_t>(size_),
+            begin);
+  size_ -= count;
   sorted_ -= count;
 }
 

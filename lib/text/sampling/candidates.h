@@ -26,8 +26,8 @@ class Candidates {
   /// All ids of `logits` [vocab]. A NaN is an impossible token.
   void read(std::span<const float> logits);
 
-  size_t size() const { return items_.size(); }
-  bool empty() const { return items_.empty(); }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
 
   /// Null when the id has been dropped. Only before the first at().
   Candidate* find(int32_t id);
@@ -36,7 +36,7 @@ class Candidates {
   /// The one of this rank, 0 the best. Sorts what it needs, in growing steps.
   const Candidate& at(size_t rank);
   /// In the order in which they lie.
-  std::span<const Candidate> all() const { return items_; }
+  std::span<const Candidate> all() const { return {items_.data(), size_}; }
 
   /// exp of the logit's distance to the best, divided by the temperature: a probability times
   /// total().
@@ -61,8 +61,11 @@ class Candidates {
 
  private:
   void sort(size_t count);
+  /// Moves all that may be among the best `count` of items_[sorted_, size_) to its front; how many.
+  size_t gather_best(size_t count);
 
-  std::vector<Candidate> items_;
+  std::vector<Candidate> items_;  ///< [0, size_) are left; the memory stays for the next read
+  size_t size_ = 0;
   size_t sorted_ = 0;  ///< items_[0, sorted_) are the best ones, in order
   double scale_ = 1;   ///< 1 / temperature
 };
@@ -70,12 +73,12 @@ class Candidates {
 template <class Keep>
 void Candidates::keep_if(const Keep& keep) {
   size_t kept = 0, kept_sorted = 0;
-  for (size_t i = 0; i < items_.size(); ++i) {
+  for (size_t i = 0; i < size_; ++i) {
     if (!keep(static_cast<const Candidate&>(items_[i]), i)) continue;
     items_[kept++] = items_[i];
     if (i < sorted_) kept_sorted = kept;
   }
-  items_.resize(kept);
+  size_ = kept;
   sorted_ = kept_sorted;
 }
 
