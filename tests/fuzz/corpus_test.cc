@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "fuzz/grammar_targets.h"
 #include "fuzz/targets.h"
 #include "fuzz/template_target.h"
 #include "support/files.h"
@@ -22,6 +23,10 @@ int replay(const char* name, const Target& target) {
   }
   return files;
 }
+
+TEST(FuzzCorpus, Gbnf) { EXPECT_GE(replay("gbnf", fuzz_gbnf), 5); }
+
+TEST(FuzzCorpus, JsonSchema) { EXPECT_GE(replay("json_schema", fuzz_json_schema), 3); }
 
 TEST(FuzzCorpus, GgufHeader) { EXPECT_GE(replay("gguf_header", fuzz_gguf_header), 4); }
 

@@ -1,0 +1,6 @@
+#include "fuzz/grammar_targets.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  octavo::test::fuzz_json_schema({data, size});
+  return 0;
+}
