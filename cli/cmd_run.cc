@@ -18,7 +18,7 @@ int run(RunArguments arguments) {
     text = read_text(arguments.text);
     if (text.empty()) fail(ErrorCode::kInvalidArgument, "the prompt is empty");
   }
-  const Sampler checked(arguments.sampling);  // wrong values show before the model is opened
+  finish_sampling_options(arguments.sampling);  // wrong values show before the model is opened
   const Model model = Model::open(arguments.model.path, model_options(arguments.model));
   SessionOptions options = session_options(arguments.model);
   options.profile = arguments.stats;

@@ -7,9 +7,12 @@
 
 namespace octavo::cli {
 
-/// --temp, --top-k, --top-p, --min-p, --repeat-penalty and --seed.
+/// All stages of docs/sampling.md, in groups. `sampling` must outlive the command.
 void add_sampling_options(CLI::App& command, SamplingOptions& sampling);
 /// Without --seed on the command line: a random one.
 void draw_seed(const CLI::App& command, SamplingOptions& sampling);
+/// Parsing leaves the file's name in `grammar` and `json_schema`; this reads it, and checks all
+/// values. Throws Error.
+void finish_sampling_options(SamplingOptions& sampling);
 
 }  // namespace octavo::cli
