@@ -45,6 +45,7 @@ struct Sampler::Impl {
               breaker_test(model ? model->tokenizer.get() : nullptr, options)) {}
 
   std::unique_ptr<SamplerStage> make_grammar(const SamplingOptions& options) {
+    check_sampling_options(options);  // before its grammar is looked at
     const std::shared_ptr<const Grammar> requested = requested_grammar(options);
     if (requested == nullptr) return nullptr;
     if (model == nullptr) {
