@@ -112,9 +112,11 @@ TEST(SamplerStages, TopP) {
 }
 
 TEST(SamplerStages, MinP) {
-  SamplingOptions options = plain();
-  options.min_p = 0.15f;
-  expect_distribution(options);
+  for (const float share : {0.05f, 0.15f, 0.4f}) {
+    SamplingOptions options = plain();
+    options.min_p = share;
+    expect_distribution(options);
+  }
 }
 
 TEST(SamplerStages, Xtc) {
