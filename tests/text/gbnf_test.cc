@@ -123,6 +123,13 @@ TEST(Gbnf, FaultsAreNamedWithTheirLine) {
   EXPECT_THAT(fault("root ::= \"a\"" + std::string(1000, '*')), HasSubstr("too many repetitions"));
 }
 
+TEST(Gbnf, RepetitionsOfRepetitionsDoNotMultiply) {
+  const std::string grammar = "root ::= (\"a\" [b]?)" + std::string(100, '+');
+  EXPECT_LT(compiled(grammar)->nodes.size(), 1000u);
+  EXPECT_TRUE(matches(grammar, "aababa"));
+  EXPECT_FALSE(matches(grammar, "bb"));
+}
+
 TEST(Gbnf, TooManyWaysAtOnceEndWithAnError) {
   // After n letters each of them may have been the last of the first part.
   const std::string grammar =

@@ -91,7 +91,8 @@ class Compiler {
   }
 
   int32_t emit_repeat(const Expression& expression, int32_t next) {
-    const Expression item = once(expression);
+    Expression call;
+    const Expression& item = item_of(expression, call);
     if (expression.most == Expression::kUnbounded) {
       const int32_t loop = add(Grammar::Kind::kSplit, 0, next);
       const int32_t body = emit(item, loop);
@@ -108,16 +109,20 @@ class Compiler {
     return next;
   }
 
-  /// What is repeated, as a rule of its own where copies would be large.
-  Expression once(const Expression& expression) {
+  /// What is repeated; where copies would be large, `call` of a rule made for it. Repetitions of
+  /// repetitions would multiply otherwise.
+  const Expression& item_of(const Expression& expression, Expression& call) {
     const Expression& item = expression.parts.front();
     const bool is_small =
         item.kind == Expression::Kind::kClass || item.kind == Expression::Kind::kRule;
-    if (is_small || std::max(expression.least, expression.most) <= 1) return item;
+    const int copies =
+        expression.most == Expression::kUnbounded ? expression.least + 1 : expression.most;
+    if (is_small || copies <= 1) return item;
     const int32_t entry = emit(item, Grammar::kReturnNode);
     grammar_.entries.push_back(entry);
-    return {.kind = Expression::Kind::kRule,
+    call = {.kind = Expression::Kind::kRule,
             .index = static_cast<int>(grammar_.entries.size()) - 1};
+    return call;
   }
 
   void count_step() {
