@@ -26,5 +26,7 @@ void add_calibrate_command(CLI::App& app, std::function<int()>& action);
 void add_inspect_command(CLI::App& app, std::function<int()>& action);
 void add_synth_command(CLI::App& app, std::function<int()>& action);
 void add_bench_command(CLI::App& app, std::function<int()>& action);
+/// Not in --help.
+void add_completions_command(CLI::App& app, std::function<int()>& action);
 
 }  // namespace octavo::cli

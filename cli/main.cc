@@ -32,6 +32,7 @@ void add_commands(CLI::App& app, std::function<int()>& action) {
   add_inspect_command(app, action);
   add_synth_command(app, action);
   add_bench_command(app, action);
+  add_completions_command(app, action);
 }
 
 int run_action(const std::function<int()>& action) {

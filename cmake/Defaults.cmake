@@ -23,3 +23,11 @@ find_program(OCTAVO_CCACHE ccache)
 if(OCTAVO_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${OCTAVO_CCACHE})
 endif()
+
+# Object files that the shared and the static library are both made of; what is not marked
+# OCTAVO_API stays inside the shared one.
+function(octavo_add_objects name)
+  add_library(${name} OBJECT ${ARGN})
+  set_target_properties(${name} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+endfunction()

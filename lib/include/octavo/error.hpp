@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "octavo/export.h"
+
 namespace octavo {
 
 /// What kind of thing went wrong; the message says which file, which tensor and what to do.
@@ -17,7 +19,7 @@ enum class ErrorCode {
 };
 
 /// Thrown at load and configuration. what() is one line that a user can act on.
-class Error : public std::runtime_error {
+class OCTAVO_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ErrorCode code() const noexcept { return code_; }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "octavo/error.hpp"
+#include "octavo/export.h"
 
 namespace octavo {
 
@@ -61,7 +62,7 @@ inline constexpr std::string_view kGuardrailPrompt =
     "positivity.";
 
 /// A mapped model file. Cheap to copy; safe to use from several threads.
-class Model {
+class OCTAVO_API Model {
  public:
   /// Maps the file and checks it. Throws Error, also for a window that the context cannot hold.
   static Model open(const std::string& path, const ModelOptions& options = {});
@@ -81,7 +82,7 @@ class Model {
   /// The model's chat template (Jinja), empty if it has none.
   const std::string& chat_template() const;
 
-  struct Impl;
+  struct OCTAVO_HIDDEN Impl;
   const std::shared_ptr<const Impl>& impl() const { return impl_; }
 
  private:
@@ -127,7 +128,7 @@ struct RoutedToken {
 
 /// One sequence of tokens and its KV cache. For one thread at a time; many sessions share a model.
 /// docs/sessions.md tells more of saving, forking and the prefix that is not computed again.
-class Session {
+class OCTAVO_API Session {
  public:
   explicit Session(const Model& model, const SessionOptions& options = {});
   ~Session();
@@ -186,7 +187,7 @@ class Session {
   void reset_profile();
 
  private:
-  struct Impl;
+  struct OCTAVO_HIDDEN Impl;
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -235,7 +236,7 @@ struct TokenLogprob {
 
 /// Chooses tokens. Stages in order: logit bias, grammar, penalties, DRY, top-k, typical, top-p,
 /// min-p, XTC, temperature.
-class Sampler {
+class OCTAVO_API Sampler {
  public:
   /// Throws Error(kInvalidArgument) for values outside their range, for a fault in a grammar, and
   /// for options that need a model.
@@ -264,7 +265,7 @@ class Sampler {
   static std::vector<TokenLogprob> logprobs(std::span<const float> logits, int32_t id, int count);
 
  private:
-  struct Impl;
+  struct OCTAVO_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -295,8 +296,8 @@ struct GenerateResult {
 /// in the session yet. `prompt` may be session.tokens() with whole_prompt: to go on where the
 /// session is. Throws Error(kInvalidArgument) for an empty prompt and Error(kOutOfRange) for one
 /// that does not fit.
-GenerateResult generate(Session& session, std::span<const int32_t> prompt,
-                        const GenerateOptions& options, const SamplingOptions& sampling,
-                        const std::function<bool(const Token&)>& on_token);
+OCTAVO_API GenerateResult generate(Session& session, std::span<const int32_t> prompt,
+                                   const GenerateOptions& options, const SamplingOptions& sampling,
+                                   const std::function<bool(const Token&)>& on_token);
 
 }  // namespace octavo
