@@ -132,8 +132,7 @@ std::string zsh_completions(const CLI::App& app) {
   std::string list, cases, options;
   for (const OptionEntry& option : options_of(app)) options += " " + zsh_option(option);
   for (const CommandEntry& command : commands_of(app)) {
-    list += fmt::format("    {}\n",
-                        quoted(command.name + ":" + escaped(command.help, ":\\")));
+    list += fmt::format("    {}\n", quoted(command.name + ":" + escaped(command.help, ":\\")));
     cases += fmt::format("    {})\n      _arguments", command.name);
     for (const OptionEntry& option : command.options) {
       cases += fmt::format(" \\\n        {}", zsh_option(option));

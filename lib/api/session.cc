@@ -14,10 +14,21 @@ KvType kv_type(CacheType option, const std::string& format) {
   return format == "f32" ? KvType::kF32 : KvType::kF16;
 }
 
+/// More than any machine computes with. The system refuses to start very many threads, which ends
+/// the process.
+constexpr int kMostThreads = 1024;
+/// More than fits any memory, and small enough to count bytes with.
+constexpr int64_t kMostPositions = int64_t{1} << 30;
+
 TransformerOptions transformer_options(const SessionOptions& options, const ModelInfo& info) {
-  if (options.context < 0) fail(ErrorCode::kInvalidArgument, "the context must not be negative");
+  if (options.context < 0 || options.context > kMostPositions) {
+    fail(ErrorCode::kInvalidArgument, "the context must be 0 (the model's own) to {} tokens",
+         kMostPositions);
+  }
   if (options.chunk < 1) fail(ErrorCode::kInvalidArgument, "the chunk must be 1 or more tokens");
-  if (options.threads < 0) fail(ErrorCode::kInvalidArgument, "threads must not be negative");
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    fail(ErrorCode::kInvalidArgument, "threads must be 0 (all processors) to {}", kMostThreads);
+  }
   TransformerOptions result;
   result.context = options.context;
   result.chunk = options.chunk;

@@ -1,0 +1,135 @@
+// Samplers and generating in C.
+#include "capi/objects.h"
+#include "capi/structs.h"
+
+using octavo::capi::guarded;
+using octavo::capi::require;
+using octavo::capi::samplers;
+using octavo::capi::SamplerUse;
+
+namespace octavo::capi {
+namespace {
+
+int32_t stop_reason(StopReason reason) {
+  switch (reason) {
+    case StopReason::kEos:
+      return OCTAVO_STOP_EOS;
+    case StopReason::kMaxTokens:
+      return OCTAVO_STOP_MAX_TOKENS;
+    case StopReason::kContextFull:
+      return OCTAVO_STOP_CONTEXT_FULL;
+    case StopReason::kCallback:
+      return OCTAVO_STOP_CALLBACK;
+  }
+  return OCTAVO_STOP_CALLBACK;
+}
+
+/// The result when nothing was generated yet.
+octavo_generate_result empty_result() {
+  octavo_generate_result result = {};
+  result.struct_size = sizeof result;
+  result.reason = OCTAVO_STOP_CALLBACK;
+  result.last_token = -1;
+  return result;
+}
+
+/// Gives tokens to the caller, and hears from him and from those who cancel.
+struct TokenReceiver {
+  octavo_token_callback callback;
+  void* user;
+  const std::atomic<bool>& is_cancelled;
+  int32_t last_token = -1;
+  bool is_ended_by_callback = false;
+
+  bool receive(const Token& token) {
+    last_token = token.id;
+    const octavo_token given = {.struct_size = sizeof(octavo_token),
+                                .text = token.text.c_str(),
+                                .text_size = token.text.size(),
+                                .id = token.id,
+                                .reserved = 0};
+    is_ended_by_callback = callback != nullptr && callback(&given, user) != 0;
+    return !is_ended_by_callback && !is_cancelled;
+  }
+};
+
+void run(const octavo_session* session, std::span<const int32_t> prompt,
+         const GenerateOptions& options, const SamplingOptions& sampling,
+         octavo_token_callback callback, void* user, octavo_generate_result& result) {
+  const SessionWork work(session);
+  TokenReceiver receiver = {callback, user, work->is_cancelled};
+  const GenerateResult generated =
+      generate(work->session, prompt, options, sampling,
+               [&receiver](const Token& token) { return receiver.receive(token); });
+  result.prompt_tokens = generated.prompt_tokens;
+  result.generated_tokens = generated.generated_tokens;
+  result.reused = generated.reused;
+  result.prefill_seconds = generated.prefill_seconds;
+  result.decode_seconds = generated.decode_seconds;
+  result.reason = stop_reason(generated.reason);
+  result.last_token = receiver.last_token;
+  if (generated.reason == StopReason::kCallback && !receiver.is_ended_by_callback) {
+    throw Failure{OCTAVO_CANCELLED,
+                  "stopped after " + std::to_string(generated.generated_tokens) + " tokens"};
+  }
+}
+
+}  // namespace
+}  // namespace octavo::capi
+
+extern "C" {
+
+octavo_status octavo_sampler_create(const octavo_sampling_options* options,
+                                    octavo_sampler** sampler) {
+  return guarded([&] {
+    require(sampler, "sampler");
+    *sampler = nullptr;
+    *sampler = samplers().add(
+        std::make_shared<octavo::capi::SamplerObject>(octavo::capi::sampling_options(options)));
+  });
+}
+
+octavo_status octavo_sampler_free(octavo_sampler* sampler) {
+  return guarded([&] {
+    if (sampler != nullptr) samplers().remove(sampler);
+  });
+}
+
+octavo_status octavo_sampler_accept(octavo_sampler* sampler, int32_t id) {
+  return guarded([&] { SamplerUse(sampler)->sampler.accept(id); });
+}
+
+octavo_status octavo_sampler_sample(octavo_sampler* sampler, const float* logits, size_t vocab,
+                                    int32_t* id) {
+  return guarded([&] {
+    const SamplerUse use(sampler);
+    require(logits, "logits");
+    require(id, "id");
+    if (vocab == 0 || vocab > std::numeric_limits<int32_t>::max()) {
+      throw octavo::capi::Failure{OCTAVO_INVALID_ARGUMENT,
+                                  "there cannot be " + std::to_string(vocab) + " logits"};
+    }
+    *id = use->sampler.sample({logits, vocab});
+  });
+}
+
+octavo_status octavo_generate(octavo_session* session, const int32_t* prompt, size_t count,
+                              const octavo_generate_options* options,
+                              const octavo_sampling_options* sampling,
+                              octavo_token_callback callback, void* user,
+                              octavo_generate_result* result) {
+  octavo_generate_result filled = octavo::capi::empty_result();
+  size_t known = 0;  // of the result, by the caller
+  const octavo_status status = guarded([&] {
+    if (result != nullptr) {
+      octavo::capi::write_struct(result, result->struct_size, filled);
+      known = result->struct_size;
+    }
+    octavo::capi::run(session, octavo::capi::ids_of(prompt, count),
+                      octavo::capi::generate_options(options),
+                      octavo::capi::sampling_options(sampling), callback, user, filled);
+  });
+  if (known > 0) octavo::capi::write_struct(result, known, filled);
+  return status;
+}
+}

@@ -1,0 +1,280 @@
+/* Octavo's C API: quantized inference for Mixtral 8x7B and Mistral 7B.
+ *
+ *   octavo_model* model = NULL;
+ *   octavo_session* session = NULL;
+ *   int32_t ids[64];
+ *   size_t count = 0;
+ *   octavo_model_open("mixtral.8vo", NULL, &model);
+ *   octavo_session_create(model, NULL, &session);
+ *   octavo_model_tokenize(model, "Hello", 5, 1, ids, 64, &count);
+ *   octavo_generate(session, ids, count, NULL, NULL, on_token, NULL, NULL);
+ *   octavo_session_free(session);
+ *   octavo_model_free(model);
+ *
+ * Every function that can fail returns a status; octavo_last_error() says in words what went
+ * wrong. A handle is checked: NULL, a freed one, and what never was one give
+ * OCTAVO_INVALID_HANDLE. Options may be NULL for all defaults. The library never prints, aborts or
+ * exits, and no C++ exception leaves it.
+ *
+ * Structs begin with struct_size. That of options and of results is set by the caller to the sizeof
+ * that it was compiled with, best by the struct's _init function; a later library gives what the
+ * caller does not know its default, and leaves results that he does not know out. A size that is
+ * no multiple of 8, or larger than the library knows, is refused.
+ *
+ * Texts are UTF-8. What is written to the caller's buffer comes with its size before: *needed (or
+ * *count) is set also where the buffer is too small (OCTAVO_BUFFER_TOO_SMALL) or NULL.
+ *
+ * A model may be used by several threads at once. A session is for one call at a time: another
+ * meanwhile, or one from its own callback, gets OCTAVO_BUSY. Only octavo_session_cancel and
+ * octavo_session_free work at any time. */
+#ifndef OCTAVO_OCTAVO_H_
+#define OCTAVO_OCTAVO_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "octavo/export.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Of this header: 10000 * major + 100 * minor + patch. */
+#define OCTAVO_VERSION_NUMBER 100
+
+typedef int32_t octavo_status;
+enum {
+  OCTAVO_OK = 0,
+  OCTAVO_INVALID_ARGUMENT = 1, /* an option or a call that cannot be honoured */
+  OCTAVO_IO = 2,               /* a file that cannot be opened, read, written or mapped */
+  OCTAVO_FORMAT = 3,           /* a file that is damaged, cut short, or not what it says */
+  OCTAVO_UNSUPPORTED = 4,      /* a valid file or request that this build does not know */
+  OCTAVO_OUT_OF_RANGE = 5,     /* more tokens than the context holds */
+  OCTAVO_CANCELLED = 6,        /* ended by octavo_session_cancel or the progress callback */
+  OCTAVO_INVALID_HANDLE = 7,   /* NULL, freed, or never made */
+  OCTAVO_BUFFER_TOO_SMALL = 8, /* nothing was written to it */
+  OCTAVO_BUSY = 9,             /* the session is at work in another call */
+  OCTAVO_OUT_OF_MEMORY = 10,
+  OCTAVO_INTERNAL = 11 /* an error of the library itself, or a callback that threw */
+};
+
+typedef struct octavo_model octavo_model;
+typedef struct octavo_session octavo_session;
+typedef struct octavo_sampler octavo_sampler;
+
+/* Of the library: "0.1.0", and as a number like OCTAVO_VERSION_NUMBER. */
+OCTAVO_API const char* octavo_version(void);
+OCTAVO_API int32_t octavo_version_number(void);
+/* What the last call of this thread that failed said, one line; "" before that. Valid until the
+ * next failure in this thread. */
+OCTAVO_API const char* octavo_last_error(void);
+/* "out of range"; "unknown status" for a number that is none. */
+OCTAVO_API const char* octavo_status_name(octavo_status status);
+
+/* ---- Model: a mapped file ---- */
+
+typedef struct octavo_model_options {
+  size_t struct_size;
+  const char* device; /* "cpu" */
+} octavo_model_options;
+OCTAVO_API octavo_status octavo_model_options_init(octavo_model_options* options,
+                                                   size_t struct_size);
+
+OCTAVO_API octavo_status octavo_model_open(const char* path, const octavo_model_options* options,
+                                           octavo_model** model);
+/* Sessions of the model go on living. NULL is nothing to do. */
+OCTAVO_API octavo_status octavo_model_free(octavo_model* model);
+
+typedef struct octavo_model_info {
+  size_t struct_size;
+  /* Valid until the model is freed. */
+  const char* architecture; /* "mixtral" or "mistral" */
+  const char* format;       /* what it was converted to, "q4_k" */
+  const char* device;       /* what it runs on, for people */
+  int64_t dim, layers, heads, kv_heads, head_dim, ffn_dim;
+  int64_t experts, experts_per_token;
+  int64_t vocab, context, window; /* window 0: none */
+  int32_t bos, eos;               /* -1: none */
+  int64_t has_tokenizer;          /* 0 or 1 */
+} octavo_model_info;
+/* The caller sets info->struct_size. */
+OCTAVO_API octavo_status octavo_model_get_info(const octavo_model* model, octavo_model_info* info);
+
+/* Ids of a text, with BOS in front if add_bos is not 0. *count: how many there are. */
+OCTAVO_API octavo_status octavo_model_tokenize(const octavo_model* model, const char* text,
+                                               size_t text_size, int32_t add_bos, int32_t* ids,
+                                               size_t capacity, size_t* count);
+/* Text of ids, with a 0 behind it; *needed: bytes without that 0. Control tokens give nothing,
+ * bytes that are no UTF-8 give U+FFFD. */
+OCTAVO_API octavo_status octavo_model_detokenize(const octavo_model* model, const int32_t* ids,
+                                                 size_t count, char* text, size_t capacity,
+                                                 size_t* needed);
+/* The model's chat template (Jinja), "" if it has none; valid until the model is freed. */
+OCTAVO_API octavo_status octavo_model_chat_template(const octavo_model* model, const char** text);
+
+/* ---- Session: one sequence of tokens and its KV cache ---- */
+
+enum {
+  OCTAVO_CACHE_AUTO = 0, /* f32 for a model stored in f32, otherwise f16 */
+  OCTAVO_CACHE_F32 = 1,
+  OCTAVO_CACHE_F16 = 2,
+  OCTAVO_CACHE_BF16 = 3
+};
+
+typedef struct octavo_session_options {
+  size_t struct_size;
+  int64_t context;       /* positions; 0: the model's own */
+  int64_t chunk;         /* 512: tokens computed at once in prefill */
+  int64_t threads;       /* 0: as many as the processors */
+  int64_t keep;          /* 4: with context_shift, tokens at the start that stay */
+  int32_t cache;         /* OCTAVO_CACHE_... */
+  int32_t context_shift; /* 0: a full context is an error; 1: the older half moves out */
+} octavo_session_options;
+OCTAVO_API octavo_status octavo_session_options_init(octavo_session_options* options,
+                                                     size_t struct_size);
+
+OCTAVO_API octavo_status octavo_session_create(const octavo_model* model,
+                                               const octavo_session_options* options,
+                                               octavo_session** session);
+/* NULL is nothing to do. A call that is at work in another thread is cancelled. */
+OCTAVO_API octavo_status octavo_session_free(octavo_session* session);
+
+typedef struct octavo_session_info {
+  size_t struct_size;
+  int64_t position;    /* tokens held */
+  int64_t context;     /* tokens that fit */
+  int64_t cache_bytes; /* memory of keys and values, what forks share included */
+  int64_t reused;      /* ids that the last octavo_session_prompt did not have to compute */
+} octavo_session_info;
+/* The caller sets info->struct_size. */
+OCTAVO_API octavo_status octavo_session_get_info(const octavo_session* session,
+                                                 octavo_session_info* info);
+/* The ids that it holds. *count: how many there are. */
+OCTAVO_API octavo_status octavo_session_tokens(const octavo_session* session, int32_t* ids,
+                                               size_t capacity, size_t* count);
+
+/* Appends ids. *logits [*vocab] after the last one, valid until the session's next call; both may
+ * be NULL. */
+OCTAVO_API octavo_status octavo_session_feed(octavo_session* session, const int32_t* ids,
+                                             size_t count, const float** logits, size_t* vocab);
+/* As feed, but makes the session hold exactly these ids, of which the beginning that it holds
+ * already is not computed again. */
+OCTAVO_API octavo_status octavo_session_prompt(octavo_session* session, const int32_t* ids,
+                                               size_t count, const float** logits, size_t* vocab);
+/* index: of the token in ids; logits [vocab] after it, valid during the call. */
+typedef void (*octavo_logits_callback)(int64_t index, const float* logits, size_t vocab,
+                                       void* user);
+/* As feed, with the logits of every token from ids[first] on. */
+OCTAVO_API octavo_status octavo_session_evaluate(octavo_session* session, const int32_t* ids,
+                                                 size_t count, size_t first,
+                                                 octavo_logits_callback callback, void* user);
+/* Forgets the tokens from `position` on; 0: all. */
+OCTAVO_API octavo_status octavo_session_rewind(octavo_session* session, int64_t position);
+/* Another session with the same tokens; memory is shared until one of the two goes on. It takes
+ * over neither callback. */
+OCTAVO_API octavo_status octavo_session_fork(const octavo_session* session, octavo_session** fork);
+OCTAVO_API octavo_status octavo_session_save(const octavo_session* session, const char* path);
+OCTAVO_API octavo_status octavo_session_restore(const octavo_model* model, const char* path,
+                                                const octavo_session_options* options,
+                                                octavo_session** session);
+
+/* Called after each chunk of prefill; any other answer than 0 ends the call with
+ * OCTAVO_CANCELLED unless it was the last chunk. What is computed stays in the session. */
+typedef int32_t (*octavo_progress_callback)(int64_t done, int64_t total, void* user);
+/* From now on; NULL ends it. */
+OCTAVO_API octavo_status octavo_session_on_progress(octavo_session* session,
+                                                    octavo_progress_callback callback, void* user);
+
+/* What the router decided for one token in one layer. Valid during the call. */
+typedef struct octavo_routed_token {
+  size_t struct_size; /* set by the library */
+  int64_t layer, position;
+  size_t chosen;          /* experts per token */
+  const int32_t* experts; /* [chosen], best first */
+  const float* weights;   /* [chosen], sum 1 */
+  size_t expert_count;
+  const float* logits; /* [expert_count] */
+} octavo_routed_token;
+typedef void (*octavo_routing_callback)(const octavo_routed_token* token, void* user);
+/* Called for each token in each layer of a mixture from now on; NULL ends it. */
+OCTAVO_API octavo_status octavo_session_on_routing(octavo_session* session,
+                                                   octavo_routing_callback callback, void* user);
+
+/* Ends the call that is at work on the session with OCTAVO_CANCELLED, after the token or the chunk
+ * of prefill that is being computed. Without one it does nothing. From any thread. */
+OCTAVO_API octavo_status octavo_session_cancel(const octavo_session* session);
+
+/* ---- Sampling ---- */
+
+typedef struct octavo_sampling_options {
+  size_t struct_size;
+  float temperature;     /* 0.8; 0: the most likely token (ties to the lower id) */
+  float top_p;           /* 0.95; 1: off */
+  float min_p;           /* 0.05; 0: off */
+  float repeat_penalty;  /* 1: off */
+  int32_t top_k;         /* 40; 0: off */
+  int32_t repeat_window; /* 64: tokens the penalty looks back on */
+  uint64_t seed;         /* 0 */
+} octavo_sampling_options;
+OCTAVO_API octavo_status octavo_sampling_options_init(octavo_sampling_options* options,
+                                                      size_t struct_size);
+
+/* For those who choose tokens themselves from a session's logits. Like a session it is for one call
+ * at a time. */
+OCTAVO_API octavo_status octavo_sampler_create(const octavo_sampling_options* options,
+                                               octavo_sampler** sampler);
+OCTAVO_API octavo_status octavo_sampler_free(octavo_sampler* sampler);
+/* Remembers a token for the repeat penalty; sample does so itself for what it gives. */
+OCTAVO_API octavo_status octavo_sampler_accept(octavo_sampler* sampler, int32_t id);
+OCTAVO_API octavo_status octavo_sampler_sample(octavo_sampler* sampler, const float* logits,
+                                               size_t vocab, int32_t* id);
+
+/* ---- Generating ---- */
+
+typedef struct octavo_token {
+  size_t struct_size; /* set by the library */
+  const char* text;   /* whole UTF-8 with a 0 behind it; valid during the call */
+  size_t text_size;
+  int32_t id;
+  int32_t reserved;
+} octavo_token;
+/* 0: go on; anything else ends the text. */
+typedef int32_t (*octavo_token_callback)(const octavo_token* token, void* user);
+
+enum {
+  OCTAVO_STOP_EOS = 0,
+  OCTAVO_STOP_MAX_TOKENS = 1,
+  OCTAVO_STOP_CONTEXT_FULL = 2,
+  OCTAVO_STOP_CALLBACK = 3 /* or cancelled: the status tells */
+};
+
+typedef struct octavo_generate_options {
+  size_t struct_size;
+  int64_t max_tokens;   /* 128; negative: until EOS or the context is full */
+  int64_t whole_prompt; /* 0: the prompt is appended; 1: as octavo_session_prompt */
+} octavo_generate_options;
+OCTAVO_API octavo_status octavo_generate_options_init(octavo_generate_options* options,
+                                                      size_t struct_size);
+
+typedef struct octavo_generate_result {
+  size_t struct_size;
+  int64_t prompt_tokens, generated_tokens;
+  int64_t reused; /* of the prompt's tokens, with whole_prompt: were there already */
+  double prefill_seconds, decode_seconds;
+  int32_t reason;     /* OCTAVO_STOP_... */
+  int32_t last_token; /* the last one given, which is not in the session yet; -1: none */
+} octavo_generate_result;
+
+/* Feeds the prompt and generates. The callback may be NULL, and so may the result, whose
+ * struct_size the caller sets; it is filled in also where the call was cancelled. */
+OCTAVO_API octavo_status octavo_generate(octavo_session* session, const int32_t* prompt,
+                                         size_t count, const octavo_generate_options* options,
+                                         const octavo_sampling_options* sampling,
+                                         octavo_token_callback callback, void* user,
+                                         octavo_generate_result* result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
