@@ -40,6 +40,7 @@ const std::array kLayers = {
     Layer{"lib/api/",
           {"api/", "model/", "text/", "io/", "core/", "quant/", "backend/backend.h",
            "backend/profiled_backend.h", "octavo/"}},
+    Layer{"lib/capi/", {"capi/", "octavo/"}},
     Layer{"convert/",
           {"convert/", "quant/", "core/", "io/", "text/vocabulary.h", "model/config.h",
            "octavo/error.hpp"}},
@@ -61,10 +62,13 @@ const std::array kDependencies = {
 };
 
 const Prefixes kProjectFolders = {"quant/", "simd/",    "core/",   "io/",  "text/",     "backend/",
-                                  "model/", "convert/", "octavo/", "api/", "structure/"};
+                                  "model/", "convert/", "octavo/", "api/", "capi/", "structure/"};
 
-/// Standard headers have neither dot nor slash; those of libraries have.
-bool is_standard(std::string_view name) { return name.find_first_of("./") == name.npos; }
+/// C++'s standard headers have neither dot nor slash; those of libraries have. Two of C's are let in
+/// for the public C header.
+bool is_standard(std::string_view name) {
+  return name.find_first_of("./") == name.npos || name == "stddef.h" || name == "stdint.h";
+}
 
 }  // namespace
 
