@@ -62,7 +62,7 @@ TEST(Completions, BashOffersEveryCommandAndOption) {
   for (const std::string& command : all) {
     EXPECT_EQ(offered_by_bash(command + " -"), options(command)) << command;
   }
-  EXPECT_EQ(offered_by_bash("run --to"), Words{"--tokens"});
+  EXPECT_EQ(offered_by_bash("run --tok"), Words{"--tokens"});
   EXPECT_EQ(offered_by_bash("run --file --to"), Words{});  // a file's name
 }
 
