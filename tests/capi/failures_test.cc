@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "capi/handles.h"
+#include "capi/c_objects.h"
 #include "support/converted.h"
 #include "support/files.h"
 

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "capi/handles.h"
+#include "capi/c_objects.h"
 #include "octavo/octavo.hpp"
 #include "support/converted.h"
 #include "support/files.h"

@@ -27,6 +27,7 @@
  * A model may be used by several threads at once. A session is for one call at a time: another
  * meanwhile, or one from its own callback, gets OCTAVO_BUSY. Only octavo_session_cancel and
  * octavo_session_free work at any time. */
+/* NOLINTBEGIN(modernize-deprecated-headers,modernize-use-using,readability-identifier-naming): C */
 #ifndef OCTAVO_OCTAVO_H_
 #define OCTAVO_OCTAVO_H_
 
@@ -278,3 +279,4 @@ OCTAVO_API octavo_status octavo_generate(octavo_session* session, const int32_t*
 #endif
 
 #endif
+/* NOLINTEND(modernize-deprecated-headers,modernize-use-using,readability-identifier-naming) */
