@@ -50,6 +50,7 @@ class SavedChat {
 ConversationOptions conversation_options(const ChatArguments& arguments) {
   ConversationOptions options = arguments.options;
   const bool context_shift = options.session.context_shift;
+  finish_sampling_options(options.sampling);  // wrong values show before the model is opened
   options.session = session_options(arguments.model);
   options.session.context_shift = context_shift;
   const std::string& choice = arguments.chat_template;
@@ -62,8 +63,7 @@ int chat(const ChatArguments& arguments) {
   const ConversationOptions options = conversation_options(arguments);
   const std::string first =
       arguments.first_file.empty() ? arguments.first : read_file(arguments.first_file);
-  const Sampler checked(options.sampling);  // wrong values show before the model is opened
-  const Model model = Model::open(arguments.model.path);
+  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
   const std::string system = arguments.safe ? std::string(kGuardrailPrompt) : arguments.system;
   Conversation conversation(model, options, system);
   const SavedChat saved(arguments.session);
@@ -111,6 +111,7 @@ void add_chat_command(CLI::App& app, std::function<int()>& action) {
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that the conversation may have (default: the model's own)");
+  add_window_option(*command, arguments->model.window);
   add_cache_options(*command, arguments->model);
   command->add_flag("--context-shift", arguments->options.session.context_shift,
                     "When the context is full, let go of the oldest turns");
