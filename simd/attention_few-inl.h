@@ -15,7 +15,8 @@ namespace octavo {
 namespace HWY_NAMESPACE {
 #if OCTAVO_VECTOR_TARGET
 
-/// Fetches [from, from + bytes) while as many bytes are used, a part of kStep bytes at a time.
+/// Fetches [from, from + bytes) past the second-level cache while as many bytes are used, a part of
+/// kStep bytes at a time.
 struct Fetcher {
   const std::byte* at;
   const std::byte* end;
@@ -25,7 +26,7 @@ struct Fetcher {
   template <int kStep>
   HWY_INLINE void step() {
     if (at >= end) return;
-    for (int i = 0; i < kStep; i += 64) hwy::Prefetch(at + i);
+    for (int i = 0; i < kStep; i += 64) __builtin_prefetch(at + i, 0, 0);
     at += kStep;
   }
 };

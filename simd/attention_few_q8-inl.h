@@ -37,6 +37,12 @@ inline Q8Rows quantize_queries(const TileState& s) {
   return x;
 }
 
+/// Asks for [from, from + bytes), past the second-level cache, and returns the end.
+HWY_INLINE const std::byte* fetch_once(const std::byte* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 0);
+  return from + bytes;
+}
+
 HWY_NOINLINE void score_few_q8(const AttendTile& tile, const TileState& s, const Q8Rows& x) {
   const KeyRange seen = visible_keys(tile, s, 0, s.rows);
   const int64_t tiles = x.padded / 64;
@@ -49,8 +55,7 @@ HWY_NOINLINE void score_few_q8(const AttendTile& tile, const TileState& s, const
       VF sum[kRows][kVectors];
       for (auto& row : sum) std::fill_n(row, kVectors, hn::Zero(DF()));
       for (int64_t t = 0; t < tiles; ++t) {
-        if (first == 0) prefetch_bytes(fetched, share);
-        if (first == 0) fetched += share;
+        if (first == 0) fetched = fetch_once(fetched, share);
         q8_0_tile<kRows>(panel + t * kQ8TileBytes, cursor, 64 * t, sum);
       }
       for (int r = 0; r < kRows; ++r) {
@@ -149,9 +154,7 @@ HWY_NOINLINE void value_few_q8(const TileState& s) {
   const int64_t share = kv_keys_bytes(CacheFormat::kQ8_0, s.head_dim) / strips;
   for_row_blocks<kValueRows>(s.rows, [&]<int kRows>(int64_t first) {
     for (int64_t strip = 0; strip < strips; ++strip) {
-      if (first == 0 && s.next.keys != nullptr) {
-        prefetch_bytes(s.next.keys + strip * share, share);
-      }
+      if (first == 0 && s.next.keys != nullptr) fetch_once(s.next.keys + strip * share, share);
       const std::byte* from = s.block.values + strip * kQ8StripBytes;
       const PartWeights<kRows> weights(s, first, from);
       for (int64_t i = 0; i < kValueStrip; i += kValueVectors * kLanes) {

@@ -17,7 +17,10 @@ void check_attend_tile(const Kernels& table, const AttendCase& c, Random& random
   const Matrix q = problem.queries(), keys = problem.keys(), values = problem.values();
   const bool tiles = std::string_view(table.name).starts_with("amx");
   const ProductError error = tiles ? split_product_error(c.format) : ProductError{};
-  const Matrix bound = attention_bound(q, keys, values, error);
+  Matrix bound = attention_bound(q, keys, values, error);
+  const bool quantized = c.format == CacheFormat::kQ8_0 && c.tokens * c.group <= kFewRows &&
+                         &table != &scalar_kernels();
+  if (quantized) bound += quantized_attention_bound(q, keys, values);
   const ReferenceAttention shape{c.group, 1, c.head_dim, c.window};
   EXPECT_TRUE(within(actual, reference_attention(q, keys, values, shape, c.past), bound))
       << describe(c);

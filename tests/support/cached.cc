@@ -103,4 +103,23 @@ Matrix attention_bound(const Matrix& q, const Matrix& keys, const Matrix& values
   return bound;
 }
 
+// Half a unit of each of 32 numbers, of which the largest is 127 units: sqrt(32) / 254 of a block's
+// norm at most. The weights' units are 127 times as large beside a value as beside its scale; the
+// largest weights of all blocks add up to 1 at most.
+Matrix quantized_attention_bound(const Matrix& q, const Matrix& keys, const Matrix& values) {
+  const int64_t head_dim = keys.cols();
+  const double unit = 1.0 / (2 * 16383.0);
+  Matrix bound(q.rows(), q.cols());
+  for (int64_t r = 0; r < q.rows(); ++r) {
+    for (int64_t g = 0; g < q.cols(); g += head_dim) {
+      const double score_error = std::sqrt(32.0) / 254 * q.block(r, g, 1, head_dim).norm() *
+                                 keys.rowwise().norm().maxCoeff() /
+                                 std::sqrt(static_cast<double>(head_dim));
+      const double relative = std::expm1(2 * score_error) + 64 * unit;
+      bound.block(r, g, 1, head_dim).setConstant(relative * values.cwiseAbs().maxCoeff());
+    }
+  }
+  return bound;
+}
+
 }  // namespace octavo::test

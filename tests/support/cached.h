@@ -43,6 +43,11 @@ struct ProductError {
 /// Both sides as the sum of two bf16 numbers, without the product of the low ones.
 ProductError split_product_error(CacheFormat format);
 
+/// Bound of what a few rows lose against a q8_0 cache, for each value of q: queries in blocks of 32
+/// bytes, and in each block of 64 positions weights in units of 1 / (2^14 - 1) of the largest
+/// product with a scale. keys, values [count, head_dim].
+Matrix quantized_attention_bound(const Matrix& q, const Matrix& keys, const Matrix& values);
+
 /// Bound of attention in float32, for each value of q [rows, group * head_dim]. A score's error
 /// becomes a relative error of its weight, twice (numerator and sum). keys, values [count,
 /// head_dim].

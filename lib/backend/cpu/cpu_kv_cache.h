@@ -16,7 +16,9 @@ namespace octavo {
 class KvPage {
  public:
   KvPage() = default;
-  explicit KvPage(int64_t bytes) : body_(new Body{1, Pages(bytes)}) {}
+  explicit KvPage(int64_t bytes) : body_(new Body{1, Pages(bytes)}) {
+    body_->memory.prefer_huge(bytes >= kHugeBytes);
+  }
   KvPage(const KvPage& other) noexcept : body_(other.body_) {
     if (body_ != nullptr) body_->users.fetch_add(1, std::memory_order_relaxed);
   }
@@ -39,6 +41,8 @@ class KvPage {
     std::atomic<int64_t> users;
     Pages memory;
   };
+  /// From here on a large page holds little that will not be used.
+  static constexpr int64_t kHugeBytes = int64_t{2} << 20;
   Body* body_ = nullptr;
 };
 
