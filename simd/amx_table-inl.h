@@ -25,7 +25,6 @@ Kernels tile_table(const char* name) {
   kernels.matmul_bf16 = matmul_bf16<Tiles>;
   kernels.split_bf16 = split_bf16;
   kernels.attend_tile = attend_bf16_tile<Tiles>;
-  kernels.attend_many = nullptr;
   kernels.spin_amx_int8 = spin_tiles<true, Tiles>;
   kernels.spin_amx_bf16 = spin_tiles<false, Tiles>;
   return kernels;

@@ -1,7 +1,7 @@
-// attend_many: attend_tile over caches of at most 2 bytes in 16-bit integers, for many rows. Scores
-// and weighted values are dots of pairs, at twice the rate of floats. Integers are summed over 32
-// dimensions or 32 keys, exactly; their sums are floats. The error is a third to a half of what
-// rounding to f16 does to the cache.
+// attend_tile for many rows over caches other than f32, in 16-bit integers: scores and weighted
+// values are dots of pairs, at twice the rate of floats. Integers are summed over 32 dimensions or
+// 32 keys, exactly; what is added up further are floats. The error is about half of what rounding
+// to f16 does to the cache.
 #if defined(OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_
 #undef OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_
@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "simd/attention_pairs_weights-inl.h"
+#include "simd/attention_tiles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace octavo {
@@ -41,7 +42,8 @@ template <int kRows, class Visit>
 HWY_INLINE void for_sums(const Visit& visit) {
   [&]<int... i>(std::integer_sequence<int, i...>) {
     (visit.template operator()<i / kSumVectors, i % kSumVectors>(), ...);
-  }(std::make_integer_sequence<int, kRows * kSumVectors>());
+  }
+  (std::make_integer_sequence<int, kRows * kSumVectors>());
 }
 
 /// Calls use.template operator()<r, v>(sum) with the products of kSumPairs pairs: a [kRows,
@@ -104,7 +106,7 @@ HWY_NOINLINE void value_pairs(const AttendTile& tile, const TileState& s, const 
           hn::StoreU(hn::MulAdd(sum, factor, hn::LoadU(DF(), to)), DF(), to);
         };
         pair_products<kRows>(weights + g * kSumKeys, 2 * kTileKeys,
-                             t.values + (column + g * kStrip) * kTileKeys, add);
+                             t.values + column * kTileKeys + g * kSumKeys * kStrip, add);
       }
     }
   });
@@ -122,18 +124,17 @@ HWY_INLINE void shrink_rows(const TileState& s) {
   }
 }
 
-/// Sums to means.
-HWY_INLINE void finish_pairs(const AttendTile& tile, const TileState& s, const PairOperands& t) {
+/// Totals in one lane and natural logarithms, as finish_rows() takes them.
+HWY_INLINE void finish_totals(const TileState& s, const PairOperands& t) {
+  constexpr float kLn2 = 0.693147181f;
   for (int64_t r = 0; r < s.rows; ++r) {
-    float* out = tile.out + r / tile.group * tile.out_stride + r % tile.group * tile.head_dim;
-    const VF totals = hn::LoadU(DF(), t.totals + r * kLanes);
-    const float factor = 1.0f / hn::GetLane(hn::SumOfLanes(DF(), totals));
-    for (int64_t k = 0; k < s.head_dim; ++k) out[k] = s.sums[r * s.width + k] * factor;
+    s.total[r] = hn::GetLane(hn::SumOfLanes(DF(), hn::LoadU(DF(), t.totals + r * kLanes)));
+    s.largest[r] *= kLn2;
   }
 }
 
 template <CacheFormat kFormat>
-HWY_NOINLINE void attend_many_as(const AttendTile& tile, float* scratch) {
+HWY_NOINLINE void attend_pairs_as(const AttendTile& tile, float* scratch) {
   TileState s;
   const PairOperands t = split_pair_scratch(tile, scratch, s);
   constexpr float kLog2E = 1.44269504f;  // weights are powers of 2
@@ -141,9 +142,8 @@ HWY_NOINLINE void attend_many_as(const AttendTile& tile, float* scratch) {
     const float* q = tile.q + r / tile.group * tile.q_stride + r % tile.group * tile.head_dim;
     pack_query_row(q, tile.scale * kLog2E, r, s, t);
   }
-  std::fill_n(s.largest, s.rows, std::numeric_limits<float>::lowest());
+  start_rows(s);
   std::fill_n(t.totals, s.rows * kLanes, 0.0f);
-  std::fill_n(s.sums, s.rows * s.width, 0.0f);
   for_key_blocks(tile, s, [&] {
     pack_key_pairs<kFormat>(s, t);
     pack_value_pairs<kFormat>(s, t);
@@ -152,13 +152,17 @@ HWY_NOINLINE void attend_many_as(const AttendTile& tile, float* scratch) {
     shrink_rows(s);
     value_pairs(tile, s, t);
   });
-  finish_pairs(tile, s, t);
+  finish_totals(s, t);
+  finish_rows(tile, s);
 }
 
-inline void attend_many(const AttendTile& tile, float* scratch) {
-  const auto run = tile.format == CacheFormat::kF16    ? attend_many_as<CacheFormat::kF16>
-                   : tile.format == CacheFormat::kBF16 ? attend_many_as<CacheFormat::kBF16>
-                                                       : attend_many_as<CacheFormat::kQ8_0>;
+/// Few rows, and caches in f32, which keep all their bits, as on every target.
+inline void attend_pairs(const AttendTile& tile, float* scratch) {
+  if (tile.tokens * tile.group <= kFewRows) return attend_few(tile, scratch);
+  const auto run = tile.format == CacheFormat::kF32    ? attend_tile_as<CacheFormat::kF32>
+                   : tile.format == CacheFormat::kF16  ? attend_pairs_as<CacheFormat::kF16>
+                   : tile.format == CacheFormat::kBF16 ? attend_pairs_as<CacheFormat::kBF16>
+                                                       : attend_pairs_as<CacheFormat::kQ8_0>;
   run(tile, scratch);
 }
 

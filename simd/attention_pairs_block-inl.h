@@ -7,6 +7,8 @@
 #define OCTAVO_SIMD_ATTENTION_PAIRS_BLOCK_INL_H_
 #endif
 
+#include <cmath>
+
 #include "simd/attention_block-inl.h"
 
 /// Whether the target multiplies pairs of 16 bits faster than floats.
@@ -76,6 +78,7 @@ inline PairOperands split_pair_scratch(const AttendTile& tile, float* scratch, T
   t.value_scale = take(kTileKeys);
   t.totals = take(s.rows * kLanes);
   s.largest = take(s.rows);
+  s.total = take(s.rows);
   s.shrink = take(s.rows);
   t.query_scale = take(s.rows);
   t.top = take(s.rows);
@@ -91,9 +94,7 @@ HWY_INLINE VI join_integers(VI a, VI b) {
   const VU low = hn::And(hn::BitCast(DU(), a), hn::Set(DU(), 0xFFFFu));
   return hn::BitCast(DI(), hn::Or(low, hn::ShiftLeft<16>(hn::BitCast(DU(), b))));
 }
-HWY_INLINE VI round_pair(VF a, VF b) {
-  return join_integers(hn::NearestInt(a), hn::NearestInt(b));
-}
+HWY_INLINE VI round_pair(VF a, VF b) { return join_integers(hn::NearestInt(a), hn::NearestInt(b)); }
 HWY_INLINE void store_pairs(VI pairs, int16_t* to) {
   hn::StoreU(pairs, DI(), reinterpret_cast<int32_t*>(to));
 }

@@ -1,4 +1,4 @@
-// The softmax between the two products of attend_many: scores to weights, and these to integers.
+// The softmax between the two products of attend_pairs: scores to weights, and these to integers.
 #if defined(OCTAVO_SIMD_ATTENTION_PAIRS_WEIGHTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OCTAVO_SIMD_ATTENTION_PAIRS_WEIGHTS_INL_H_
 #undef OCTAVO_SIMD_ATTENTION_PAIRS_WEIGHTS_INL_H_
@@ -6,8 +6,9 @@
 #define OCTAVO_SIMD_ATTENTION_PAIRS_WEIGHTS_INL_H_
 #endif
 
+#include <limits>
+
 #include "simd/attention_pairs_block-inl.h"
-#include "simd/attention_tiles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace octavo {
@@ -51,10 +52,9 @@ HWY_INLINE VF reduce_rows(const VF (&rows)[kLanes], Operation op) {
   const hn::RepartitionToWide<DF> d64;
   VF four[kLanes / 4];  // a row's lane of each 128-bit part, rows 4 i .. 4 i + 3
   for (int i = 0; i < kLanes / 4; ++i) {
-    const VF *a = rows + 4 * i, ab = op(hn::InterleaveLower(DF(), a[0], a[1]),
-                                        hn::InterleaveUpper(DF(), a[0], a[1])),
-             cd = op(hn::InterleaveLower(DF(), a[2], a[3]),
-                     hn::InterleaveUpper(DF(), a[2], a[3]));
+    const VF *a = rows + 4 * i,
+             ab = op(hn::InterleaveLower(DF(), a[0], a[1]), hn::InterleaveUpper(DF(), a[0], a[1])),
+             cd = op(hn::InterleaveLower(DF(), a[2], a[3]), hn::InterleaveUpper(DF(), a[2], a[3]));
     const auto low = hn::InterleaveLower(d64, hn::BitCast(d64, ab), hn::BitCast(d64, cd));
     const auto high = hn::InterleaveUpper(d64, hn::BitCast(d64, ab), hn::BitCast(d64, cd));
     four[i] = op(hn::BitCast(DF(), low), hn::BitCast(DF(), high));
@@ -95,8 +95,7 @@ HWY_INLINE void hide_keys(const TileState& s, KeyRange seen, int64_t first, int6
 
 /// The largest score of rows [first, first + count), at most kLanes of them, in this block, and
 /// what that makes of earlier weights.
-HWY_INLINE void find_tops(const TileState& s, const PairOperands& t, int64_t first,
-                          int64_t count) {
+HWY_INLINE void find_tops(const TileState& s, const PairOperands& t, int64_t first, int64_t count) {
   VF rows[kLanes];
   for (int64_t i = 0; i < kLanes; ++i) {
     const float* scores = s.scores + (first + std::min(i, count - 1)) * kTileKeys;
@@ -115,7 +114,6 @@ HWY_INLINE void find_tops(const TileState& s, const PairOperands& t, int64_t fir
   hn::StoreU(power_of_2(hn::Sub(before, largest)), DF(), s.shrink + first);
   hn::StoreU(power_of_2(hn::Sub(top, largest)), DF(), t.lift + first);
 }
-
 
 /// A row's scores to weights 2^(score - the block's largest), times their values' scales; adds the
 /// weights to its totals. sums [kKeyGroups]: of the products, lane by lane.
@@ -140,8 +138,7 @@ HWY_INLINE void weigh_row(const TileState& s, const PairOperands& t, int64_t r, 
 }
 
 /// A row's weights to integers in the same place; inverse [kKeyGroups].
-HWY_INLINE void round_row(const TileState& s, const PairOperands& t, int64_t r,
-                          const VF* inverse) {
+HWY_INLINE void round_row(const TileState& s, const PairOperands& t, int64_t r, const VF* inverse) {
   const hn::Rebind<int16_t, DI> di16;
   const float* weights = s.scores + r * kTileKeys;
   int16_t* out = t.weights + r * 2 * kTileKeys;

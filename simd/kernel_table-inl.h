@@ -22,24 +22,27 @@ namespace HWY_NAMESPACE {
 
 inline const Kernels* table() {
 #if OCTAVO_VECTOR_TARGET
-  static constexpr Kernels kTable = {.name = target_name(HWY_TARGET, OCTAVO_DOT_PRODUCT),
-                                     .matmul_float = matmul_float,
-                                     .matmul_q8 = matmul_q8,
-                                     .quantize_q8 = quantize_q8,
-                                     .matmul_wide = kHasWide ? matmul_wide : nullptr,
-                                     .quantize_wide = kHasWide ? quantize_wide : nullptr,
-                                     .rmsnorm = rmsnorm,
-                                     .swiglu = swiglu,
-                                     .axpy = axpy,
-                                     .rope = rope,
-                                     .to_cache = to_cache,
-                                     .attend_tile = attend_tile,
+  static constexpr Kernels kTable = {
+    .name = target_name(HWY_TARGET, OCTAVO_DOT_PRODUCT),
+    .matmul_float = matmul_float,
+    .matmul_q8 = matmul_q8,
+    .quantize_q8 = quantize_q8,
+    .matmul_wide = kHasWide ? matmul_wide : nullptr,
+    .quantize_wide = kHasWide ? quantize_wide : nullptr,
+    .rmsnorm = rmsnorm,
+    .swiglu = swiglu,
+    .axpy = axpy,
+    .rope = rope,
+    .to_cache = to_cache,
 #if OCTAVO_HAS_PAIRS
-                                     .attend_many = attend_many,
+    .attend_tile = attend_pairs,
+#else
+    .attend_tile = attend_tile,
 #endif
-                                     .read_memory = read_memory,
-                                     .spin_float = spin_float,
-                                     .spin_int8 = spin_int8};
+    .read_memory = read_memory,
+    .spin_float = spin_float,
+    .spin_int8 = spin_int8
+  };
   return &kTable;
 #else
   return nullptr;  // the emulated baseline: the scalar twin serves there

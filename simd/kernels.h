@@ -72,7 +72,7 @@ inline constexpr int64_t tile_padded(int64_t count) {
 /// blocks of rows, which is what AMX computes.
 inline constexpr int64_t attend_tile_scratch(int64_t rows, int64_t head_dim) {
   return bf16_blocks(rows) * kBf16Rows * (2 * tile_padded(head_dim) + kTileKeys) +
-         2 * kTileKeys * tile_padded(head_dim) + 10 * tile_padded(rows);
+         2 * kTileKeys * tile_padded(head_dim) + 11 * tile_padded(rows);
 }
 
 /// Arithmetic done by a loop that touches no memory.
@@ -131,10 +131,6 @@ struct Kernels {
   /// aligned to 64 bytes. A row has the same bits in any tile. With AMX, 2-byte caches meet queries
   /// and weights that are each the sum of two bf16 numbers.
   void (*attend_tile)(const AttendTile& tile, float* scratch);
-  /// The same for many rows and caches other than f32, in integers of 16 bits: as many mistakes as
-  /// a third to a half of what rounding to f16 makes. Null where floats are as fast, or AMX faster.
-  /// A row has the same bits in any tile of this kernel; no partial results (AttendTile::largest).
-  void (*attend_many)(const AttendTile& tile, float* scratch) = nullptr;
 
   /// Reads [data, data + bytes), whole words, and does next to nothing with it: the bound of
   /// decode. Returns the xor of all words.

@@ -8,6 +8,22 @@
 
 namespace octavo::test {
 
+bool uses_pairs(const Kernels& table) {
+  const std::string_view name = table.name;
+  return name == "avx512-vnni" || name == "avx2-vnni";
+}
+
+namespace {
+
+ProductError product_error(const Kernels& table, const AttendCase& c) {
+  if (c.format == CacheFormat::kF32) return {};
+  if (std::string_view(table.name).starts_with("amx")) return split_product_error(c.format);
+  const bool many = c.tokens * c.group > kFewRows;
+  return many && uses_pairs(table) ? pair_product_error(c.head_dim) : ProductError{};
+}
+
+}  // namespace
+
 void check_attend_tile(const Kernels& table, const AttendCase& c, Random& random) {
   const AttendProblem problem(c, random);
   const auto result = [&](const Kernels& kernels) {
@@ -15,9 +31,7 @@ void check_attend_tile(const Kernels& table, const AttendCase& c, Random& random
   };
   const Matrix actual = result(table);
   const Matrix q = problem.queries(), keys = problem.keys(), values = problem.values();
-  const bool tiles = std::string_view(table.name).starts_with("amx");
-  const ProductError error = tiles ? split_product_error(c.format) : ProductError{};
-  Matrix bound = attention_bound(q, keys, values, error);
+  Matrix bound = attention_bound(q, keys, values, product_error(table, c));
   const bool quantized = c.format == CacheFormat::kQ8_0 && c.tokens * c.group <= kFewRows &&
                          &table != &scalar_kernels();
   if (quantized) bound += quantized_attention_bound(q, keys, values);

@@ -98,6 +98,9 @@ class AttendProblem {
   std::vector<float> q_;  // [tokens, stride]
 };
 
+/// Whether many rows of the table multiply integers of 16 bits.
+bool uses_pairs(const Kernels& table);
+
 /// Within the bound of the exact result, and of the scalar twin.
 void check_attend_tile(const Kernels& table, const AttendCase& c, Random& random);
 

@@ -84,12 +84,24 @@ ProductError split_product_error(CacheFormat format) {
   return {};
 }
 
+// Half a unit of each number. Scores: a key's unit is its norm over 32 dimensions / 32700, a
+// query's its norm / 32767 at most; over n numbers that is sqrt(n) / 2 units of a norm. Values:
+// half of 1 / 16383. Weights, over a group of 32: half of 1 / 131040 of their sum or of 1 / 32767
+// of a block's largest, in each of two groups.
+ProductError pair_product_error(int64_t head_dim) {
+  const double score =
+      std::sqrt(32.0) / 2 / 32700 + std::sqrt(static_cast<double>(head_dim)) / 2 / 32767;
+  const double weights = 32.0 / 2 * (1.0 / 131040 + 2.0 / 32767);
+  return {1.001 * score, 2, 0.5 / 16383 + 1.001 * weights};
+}
+
 Matrix attention_bound(const Matrix& q, const Matrix& keys, const Matrix& values,
                        ProductError error) {
   const int64_t head_dim = keys.cols();
   const double largest_key = keys.rowwise().norm().maxCoeff();
   const double score_product = error.relative + sum_error(error.products * head_dim);
-  const double value_product = error.relative + sum_error(error.products * keys.rows());
+  const double value_product =
+      error.relative + error.rounding + sum_error(error.products * keys.rows());
   Matrix bound(q.rows(), q.cols());
   for (int64_t r = 0; r < q.rows(); ++r) {
     for (int64_t g = 0; g < q.cols(); g += head_dim) {

@@ -39,9 +39,12 @@ class CachedBlocks {
 struct ProductError {
   double relative = 0;
   int64_t products = 1;
+  double rounding = 0;  ///< of weights and values, relative to the largest value
 };
 /// Both sides as the sum of two bf16 numbers, without the product of the low ones.
 ProductError split_product_error(CacheFormat format);
+/// Integers of 16 bits, as simd/attention_pairs_block-inl.h scales them.
+ProductError pair_product_error(int64_t head_dim);
 
 /// Bound of what a few rows lose against a q8_0 cache, for each value of q: queries in blocks of 32
 /// bytes, and in each block of 64 positions weights in units of 1 / (2^14 - 1) of the largest
