@@ -51,7 +51,7 @@ class SavedSessionTest : public testing::TestWithParam<std::tuple<const char*, C
 INSTANTIATE_TEST_SUITE_P(Models, SavedSessionTest,
                          testing::Combine(testing::Values("pocket", "tiny-mistral-swa"),
                                           testing::Values(CacheType::kF32, CacheType::kF16,
-                                                          CacheType::kBF16)),
+                                                          CacheType::kBF16, CacheType::kQ8_0)),
                          [](const auto& test) {
                            const std::string name = std::get<0>(test.param);
                            return (name == "pocket" ? "Full" : "Window") +

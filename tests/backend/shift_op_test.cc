@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "quant/block.h"
 #include "quant/float16.h"
 #include "support/backend_fixture.h"
 #include "support/random.h"
@@ -35,12 +36,30 @@ std::vector<float> numbers(const KvCache& cache, int64_t layer, int64_t first, i
     std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
   }
+  if (cache.shape().type == KvType::kQ8_0) {
+    static_assert(kHeadDim <= 32, "a head is one block");
+    for (size_t i = 0; i < values.size(); ++i) {
+      BlockQ8_0 block;
+      std::memcpy(&block, bytes.data() + i / kHeadDim * sizeof block, sizeof block);
+      values[i] = f16_to_f32(block.d) * block.qs[i % kHeadDim];
+    }
+    return values;
+  }
   for (size_t i = 0; i < values.size(); ++i) {
     uint16_t bits = 0;
     std::memcpy(&bits, bytes.data() + 2 * i, sizeof bits);
     values[i] = cache.shape().type == KvType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
   }
   return values;
+}
+
+/// The largest number of the head that number i belongs to.
+double largest_of_head(const std::vector<float>& values, size_t i) {
+  double largest = 0;
+  for (size_t at = i / kHeadDim * kHeadDim; at < (i / kHeadDim + 1) * kHeadDim; ++at) {
+    largest = std::max(largest, std::abs(double{values[at]}));
+  }
+  return largest;
 }
 
 class ShiftOp : public BackendTest {
@@ -86,7 +105,9 @@ class ShiftOp : public BackendTest {
       for (size_t i = 0; i < a.size(); ++i) {
         const bool is_key = i % (2 * kCols) < kCols;
         const size_t other = i % kHeadDim < kHalf ? i + kHalf : i - kHalf;
-        const double length = std::hypot(double{b[i]}, double{b[other]});
+        double length = std::hypot(double{b[i]}, double{b[other]});
+        // A block's step follows from its largest number.
+        if (type == KvType::kQ8_0) length = 2 * largest_of_head(b, i);
         ASSERT_NEAR(a[i], b[i], is_key ? 3.01 * unit * length : 0) << "number " << i;
       }
     }
@@ -96,7 +117,7 @@ OCTAVO_FOR_ALL_BACKENDS(ShiftOp);
 
 TEST_P(ShiftOp, KeysTurnToTheirNewPositions) {
   const Tokens tokens(1500);
-  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
     for (const int64_t by : {1, 63, 64, 700}) {
       const auto backend = make_backend();
       const KvCachePtr cache = make_cache(*backend, type, 0), anew = make_cache(*backend, type, 0);

@@ -21,7 +21,8 @@ struct CacheType {
   KvType type;
   double bits;
 };
-constexpr CacheType kCacheTypes[] = {{KvType::kF32, 32}, {KvType::kF16, 16}, {KvType::kBF16, 16}};
+constexpr CacheType kCacheTypes[] = {
+    {KvType::kF32, 32}, {KvType::kF16, 16}, {KvType::kBF16, 16}, {KvType::kQ8_0, 8.5}};
 
 KvShape shape_of(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t context,
                  int64_t window, KvType type) {

@@ -30,8 +30,10 @@ struct CacheType {
   const char* name;
   double rounding;
 };
-constexpr std::array<CacheType, 3> kCacheTypes = {
-    {{KvType::kF32, "f32", 0}, {KvType::kF16, "f16", 0x1p-11}, {KvType::kBF16, "bf16", 0x1p-8}}};
+constexpr std::array<CacheType, 4> kCacheTypes = {{{KvType::kF32, "f32", 0},
+                                                   {KvType::kF16, "f16", 0x1p-11},
+                                                   {KvType::kBF16, "bf16", 0x1p-8},
+                                                   {KvType::kQ8_0, "q8_0", 0x1p-6}}};
 
 std::string case_text(const Case& c) {
   return fmt::format("{}, {} tokens in pieces of {}, chunk {}, cache {}, threads {}",
