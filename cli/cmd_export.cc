@@ -20,7 +20,7 @@ struct ExportArguments {
 
 std::string export_text(const ExportSummary& summary, const std::string& output) {
   std::map<std::string, std::pair<int64_t, int64_t>> formats;  // tensors and bytes
-  for (const GgufTensor& tensor : summary.tensors) {
+  for (const GgufEntry& tensor : summary.tensors) {
     auto& [tensors, bytes] = formats[std::string(format_name(tensor.format))];
     ++tensors;
     bytes += tensor.bytes;

@@ -80,7 +80,7 @@ class Exporter {
     for (const TensorEntry& entry : model.directory().tensors) total_bytes_ += entry.bytes;
   }
 
-  void write(const ExportTensor& tensor, const GgufTensor& place) {
+  void write(const ExportTensor& tensor, const GgufEntry& place) {
     int64_t offset = place.offset;
     for (const size_t part : tensor.parts) {
       const TensorEntry& entry = model_.directory().tensors[part];

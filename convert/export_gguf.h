@@ -20,7 +20,7 @@ struct ExportOptions {
 
 /// What was written.
 struct ExportSummary {
-  std::vector<GgufTensor> tensors;
+  std::vector<GgufEntry> tensors;
   int64_t output_bytes = 0;
   std::vector<std::string> notes;  ///< what GGUF cannot say as the model file does, for people
 };

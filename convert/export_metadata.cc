@@ -13,7 +13,7 @@ namespace {
 // Most of the weights are in this format, which names the file.
 Format main_format(const GgufHead& head) {
   std::map<Format, int64_t> weights;
-  for (const GgufTensor& tensor : head.tensors()) {
+  for (const GgufEntry& tensor : head.tensors()) {
     weights[tensor.format] +=
         tensor.bytes / traits(tensor.format).block_bytes * traits(tensor.format).block_cols;
   }

@@ -11,7 +11,7 @@ namespace octavo {
 
 /// A tensor of the GGUF file and where its rows come from.
 struct ExportTensor {
-  GgufTensor gguf;
+  GgufEntry gguf;
   std::vector<size_t> parts;  ///< tensors of the model file, one after another
   /// Not 0: rows are given as interleaved pairs (2 i, 2 i + 1) within heads of this many rows; the
   /// model file has half-split ones (i, i + head_dim / 2).

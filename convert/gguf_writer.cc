@@ -18,10 +18,10 @@ constexpr uint32_t kVersion = 3;
 constexpr uint32_t kUint32 = 4, kInt32 = 5, kFloat32 = 6, kBool = 7, kString = 8, kArray = 9;
 
 constexpr std::array kTypes = {
-    GgufType{Format::kF32, 0, 0},    GgufType{Format::kF16, 1, 1},
-    GgufType{Format::kBF16, 30, 32}, GgufType{Format::kQ8_0, 8, 7},
-    GgufType{Format::kQ4_0, 2, 2},   GgufType{Format::kQ4_K, 12, 14},
-    GgufType{Format::kQ5_K, 13, 16}, GgufType{Format::kQ6_K, 14, 18},
+    GgufBlockType{Format::kF32, 0, 0},    GgufBlockType{Format::kF16, 1, 1},
+    GgufBlockType{Format::kBF16, 30, 32}, GgufBlockType{Format::kQ8_0, 8, 7},
+    GgufBlockType{Format::kQ4_0, 2, 2},   GgufBlockType{Format::kQ4_K, 12, 14},
+    GgufBlockType{Format::kQ5_K, 13, 16}, GgufBlockType{Format::kQ6_K, 14, 18},
 };
 
 template <class T>
@@ -46,9 +46,9 @@ int64_t align_up(int64_t bytes) {
 
 }  // namespace
 
-const GgufType& gguf_type(Format format) {
+const GgufBlockType& gguf_type(Format format) {
   const auto* row = std::find_if(kTypes.begin(), kTypes.end(),
-                                 [&](const GgufType& type) { return type.format == format; });
+                                 [&](const GgufBlockType& type) { return type.format == format; });
   if (row == kTypes.end()) {
     fail(ErrorCode::kUnsupported, "{} cannot be stored in a GGUF file", format_name(format));
   }
@@ -102,7 +102,7 @@ void GgufHead::add(std::string_view key, std::span<const int32_t> values) {
   put_all(entries_, values);
 }
 
-void GgufHead::add_tensor(GgufTensor tensor) {
+void GgufHead::add_tensor(GgufEntry tensor) {
   const int64_t cols = tensor.shape.back();
   if (cols % traits(tensor.format).block_cols != 0) {
     fail(ErrorCode::kInvalidArgument, "tensor {} of {} columns cannot be {} in a GGUF file",
@@ -120,7 +120,7 @@ std::string GgufHead::finish() {
   put(head, count_);
   head += entries_;
   int64_t offset = 0;  // in the file's data section
-  for (GgufTensor& tensor : tensors_) {
+  for (GgufEntry& tensor : tensors_) {
     put_string(head, tensor.name);
     put(head, static_cast<uint32_t>(tensor.shape.size()));
     const std::vector<int64_t> innermost_first(tensor.shape.rbegin(), tensor.shape.rend());
@@ -132,7 +132,7 @@ std::string GgufHead::finish() {
   }
   head.resize(static_cast<size_t>(align_up(static_cast<int64_t>(head.size()))), '\0');
   const auto start = static_cast<int64_t>(head.size());
-  for (GgufTensor& tensor : tensors_) tensor.offset += start;
+  for (GgufEntry& tensor : tensors_) tensor.offset += start;
   file_bytes_ = start + offset;
   return head;
 }

@@ -16,15 +16,15 @@ namespace octavo {
 inline constexpr int64_t kGgufAlignment = 32;
 
 /// A format as GGUF numbers it.
-struct GgufType {
+struct GgufBlockType {
   Format format;
   uint32_t tensor_type;  ///< ggml_type: of a tensor
   uint32_t file_type;    ///< general.file_type of a file that holds mostly this
 };
-const GgufType& gguf_type(Format format);
+const GgufBlockType& gguf_type(Format format);
 
 /// One tensor of the file, row-major.
-struct GgufTensor {
+struct GgufEntry {
   std::string name;  ///< "blk.3.ffn_up_exps.weight"
   Format format = Format::kF32;
   std::vector<int64_t> shape;  ///< outermost first, as [experts, rows, cols]; cols in whole blocks
@@ -44,13 +44,13 @@ class GgufHead {
   void add(std::string_view key, std::span<const int32_t> values);
 
   /// Tensors lie in the file in the order in which they are added.
-  void add_tensor(GgufTensor tensor);
+  void add_tensor(GgufEntry tensor);
 
   /// After the last addition: the bytes of the file up to the first tensor's, which also fixes the
   /// offsets of tensors().
   std::string finish();
 
-  const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  const std::vector<GgufEntry>& tensors() const { return tensors_; }
   /// After finish(): the size of the whole file.
   int64_t file_bytes() const { return file_bytes_; }
 
@@ -60,7 +60,7 @@ class GgufHead {
 
   std::string entries_;  // the metadata as bytes
   uint64_t count_ = 0;   // of them
-  std::vector<GgufTensor> tensors_;
+  std::vector<GgufEntry> tensors_;
   int64_t file_bytes_ = 0;
 };
 

@@ -258,7 +258,7 @@ TEST(Export, IsWhatLlamaCppsConverterMakes) {
   const ExportSummary summary = export_to(model.path(), folder.file("out.gguf"));
   const ReadGguf ours(read_file(folder.file("out.gguf"))), theirs(read_file(path));
   ASSERT_EQ(ours.tensors.size(), theirs.tensors.size());
-  for (const GgufTensor& written : summary.tensors) {
+  for (const GgufEntry& written : summary.tensors) {
     const ReadGgufTensor& mine = ours.tensors.at(written.name);
     const ReadGgufTensor& other = theirs.tensors.at(written.name);
     EXPECT_EQ(mine.shape, other.shape) << written.name;
