@@ -101,6 +101,36 @@ TEST_P(PerplexityOnEveryTable, IsThatOfTheSameWeightsInFloats) {
   }
 }
 
+// What a cache type rounds moves the mean over enough tokens by next to nothing, with many rows and
+// with few, which meet a q8_0 cache in integers.
+TEST(PerplexityOfCacheTypes, IsThatOfFloats) {
+  constexpr int64_t kContext = 512, kChunks = 8;
+  const std::filesystem::path text = shared_data("text/wiki-heldout.txt");
+  if (!std::filesystem::exists(text)) GTEST_SKIP() << "no " << text;
+  const Converted file(pocket_mixtral(), Format::kF32);
+  std::vector<int32_t> ids = Model::open(file.path()).tokenize(read_file(text));
+  ids.resize(static_cast<size_t>(kChunks * kContext));
+  const auto loss_with = [&](KvType type, int64_t rows) {
+    TransformerOptions options;
+    options.context = kContext;
+    options.kv_type = type;
+    Runner runner(file.path(), options);
+    return mean_loss(logits_of_chunks(runner, ids, kContext, rows), ids);
+  };
+  const double expected = loss_with(KvType::kF32, 0);
+  for (const KvType type : {KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+    for (const int64_t rows : {0, 1}) {
+      const double loss = loss_with(type, rows);
+      RecordProperty(
+          "perplexity_" + std::to_string(static_cast<int>(type)) + "_" + std::to_string(rows),
+          std::to_string(std::exp(loss)));
+      EXPECT_NEAR(std::expm1(loss - expected), 0, 0.002)
+          << static_cast<int>(type) << " by " << rows;
+    }
+  }
+  RecordProperty("perplexity_f32", std::to_string(std::exp(expected)));
+}
+
 class StoriesOnEveryTable : public ::testing::TestWithParam<Format> {};
 INSTANTIATE_TEST_SUITE_P(Formats, StoriesOnEveryTable,
                          ::testing::Values(Format::kF32, Format::kBF16), name_of);
