@@ -129,7 +129,8 @@ struct Kernels {
   void (*to_cache)(CacheFormat format, const float* x, std::byte* entry, int64_t head_dim);
   /// Attention of a block of tokens; scratch [attend_tile_scratch(tokens * group, head_dim)],
   /// aligned to 64 bytes. A row has the same bits in any tile. With AMX, 2-byte caches meet queries
-  /// and weights that are each the sum of two bf16 numbers.
+  /// and weights that are each the sum of two bf16 numbers; with AVX-512 VNNI and AVX-VNNI, many
+  /// rows and caches other than f32 meet in integers of 16 bits.
   void (*attend_tile)(const AttendTile& tile, float* scratch);
 
   /// Reads [data, data + bytes), whole words, and does next to nothing with it: the bound of

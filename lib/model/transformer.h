@@ -14,7 +14,7 @@ namespace octavo {
 
 struct TransformerOptions {
   int64_t context = 0;  ///< positions; 0: the model's
-  int64_t chunk = 512;  ///< tokens computed at once in prefill
+  int64_t chunk = 1024;  ///< tokens computed at once in prefill
   int threads = 0;      ///< 0: as many as the processors
   KvType kv_type = KvType::kF16;
 };
