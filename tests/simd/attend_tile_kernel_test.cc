@@ -75,7 +75,7 @@ TEST_P(AttendTileKernel, GiveARowTheSameBitsInAnyTile) {
   }
 }
 
-// Integers of 16 bits lose about half of what rounding keys and values to f16 lost before, whether
+// Integers of 16 bits lose about a third of what rounding keys and values to f16 lost before, whether
 // a row looks at all keys alike or at few of them, and whatever the size of some numbers.
 TEST_P(AttendTileKernel, IntegersLoseLessThanTheCache) {
   if (!uses_pairs(table())) GTEST_SKIP() << "floats";
@@ -93,7 +93,7 @@ TEST_P(AttendTileKernel, IntegersLoseLessThanTheCache) {
           to_matrix(problem.run(table(), 0, c.tokens, 0), c.tokens, c.group * head_dim);
       c.format = CacheFormat::kF32;
       const double lost_before = relative_rms(expected, exact(AttendProblem(c, again)));
-      EXPECT_LT(relative_rms(actual, expected), 0.7 * lost_before) << describe(c) << " " << size;
+      EXPECT_LT(relative_rms(actual, expected), 0.45 * lost_before) << describe(c) << " " << size;
     }
   }
 }
