@@ -1,7 +1,7 @@
 // attend_tile for many rows over caches other than f32, in 16-bit integers: scores and weighted
 // values are dots of pairs, at twice the rate of floats. Integers are summed over 32 dimensions or
-// 32 keys, exactly; what is added up further are floats. The error is about a third of what rounding
-// to f16 does to the cache.
+// 32 keys, exactly; what is added up further are floats. The error is about a third of what
+// rounding to f16 does to the cache.
 #if defined(OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_
 #undef OCTAVO_SIMD_ATTENTION_PAIRS_INL_H_

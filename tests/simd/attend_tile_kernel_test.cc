@@ -75,8 +75,8 @@ TEST_P(AttendTileKernel, GiveARowTheSameBitsInAnyTile) {
   }
 }
 
-// Integers of 16 bits lose about a third of what rounding keys and values to f16 lost before, whether
-// a row looks at all keys alike or at few of them, and whatever the size of some numbers.
+// Integers of 16 bits lose about a third of what rounding keys and values to f16 lost before,
+// whether a row looks at all keys alike or at few of them, and whatever the size of some numbers.
 TEST_P(AttendTileKernel, IntegersLoseLessThanTheCache) {
   if (!uses_pairs(table())) GTEST_SKIP() << "floats";
   for (const int64_t head_dim : {16, 64, 128}) {
