@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "quant/block.h"
+#include "quant/float16.h"
 #include "quant/tile.h"
 
 namespace octavo {
@@ -103,6 +104,22 @@ void get_value(CacheFormat format, int64_t head_dim, const std::byte* values, in
   for_value(format, head_dim, slot, [&](int64_t to, int64_t from, int64_t bytes) {
     std::memcpy(entry + to, values + from, static_cast<size_t>(bytes));
   });
+}
+
+void entry_to_floats(CacheFormat format, const std::byte* entry, std::span<float> out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (format == CacheFormat::kQ8_0) {
+      BlockQ8_0 block;
+      std::memcpy(&block, entry + i / 32 * sizeof(block), sizeof(block));
+      out[i] = f16_to_f32(block.d) * static_cast<float>(block.qs[i % 32]);
+    } else if (format == CacheFormat::kF32) {
+      std::memcpy(&out[i], entry + 4 * i, 4);
+    } else {
+      uint16_t bits;
+      std::memcpy(&bits, entry + 2 * i, 2);
+      out[i] = format == CacheFormat::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+    }
+  }
 }
 
 }  // namespace octavo

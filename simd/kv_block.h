@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "quant/format.h"
 
@@ -65,5 +66,7 @@ void get_key(CacheFormat format, int64_t head_dim, const std::byte* keys, int64_
              std::byte* entry);
 void get_value(CacheFormat format, int64_t head_dim, const std::byte* values, int64_t slot,
                std::byte* entry);
+/// The numbers of an entry; out [head_dim].
+void entry_to_floats(CacheFormat format, const std::byte* entry, std::span<float> out);
 
 }  // namespace octavo

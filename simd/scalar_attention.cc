@@ -7,28 +7,8 @@
 #include <limits>
 #include <vector>
 
-#include "quant/block.h"
-#include "quant/float16.h"
-
 namespace octavo::scalar {
 namespace {
-
-// An entry of the cache [head_dim].
-void to_floats(CacheFormat format, const std::byte* entry, std::span<float> out) {
-  for (size_t i = 0; i < out.size(); ++i) {
-    if (format == CacheFormat::kQ8_0) {
-      BlockQ8_0 block;
-      std::memcpy(&block, entry + i / 32 * sizeof(block), sizeof(block));
-      out[i] = f16_to_f32(block.d) * static_cast<float>(block.qs[i % 32]);
-    } else if (format == CacheFormat::kF32) {
-      std::memcpy(&out[i], entry + 4 * i, 4);
-    } else {
-      uint16_t bits;
-      std::memcpy(&bits, entry + 2 * i, 2);
-      out[i] = format == CacheFormat::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
-    }
-  }
-}
 
 // Weighs the positions [begin, end) of the blocks one by one; a larger score rescales what came
 // before.
@@ -65,9 +45,9 @@ class Row {
     const int64_t at = position - tile_.first;
     const KvBlock& block = tile_.blocks[static_cast<size_t>(at / kTileKeys)];
     get_key(tile_.format, tile_.head_dim, block.keys, at % kTileKeys, entry_.data());
-    to_floats(tile_.format, entry_.data(), key_);
+    entry_to_floats(tile_.format, entry_.data(), key_);
     get_value(tile_.format, tile_.head_dim, block.values, at % kTileKeys, entry_.data());
-    to_floats(tile_.format, entry_.data(), value_);
+    entry_to_floats(tile_.format, entry_.data(), value_);
   }
 
   const AttendTile& tile_;

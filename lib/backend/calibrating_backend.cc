@@ -66,23 +66,12 @@ std::unique_ptr<Backend> CalibratingDevice::backend(const BackendLimits& limits)
 
 CalibratingBackend::CalibratingBackend(std::unique_ptr<Backend> inner, const BackendLimits& limits,
                                        CalibrationRecord& record)
-    : inner_(std::move(inner)), limits_(limits), record_(record) {}
-
-ActivationPtr CalibratingBackend::activation(int64_t rows, int64_t cols) {
-  return inner_->activation(rows, cols);
-}
-
-KvCachePtr CalibratingBackend::kv_cache(const KvShape& shape) { return inner_->kv_cache(shape); }
+    : ForwardingBackend(std::move(inner)), limits_(limits), record_(record) {}
 
 void CalibratingBackend::embed(const Weight& table, std::span<const int32_t> ids, Activation& out) {
   first_row_ = record_.next_row;
   record_.next_row += static_cast<int64_t>(ids.size());
   inner_->embed(table, ids, out);
-}
-
-void CalibratingBackend::rmsnorm(const Activation& x, int64_t rows, const Weight& gain, float eps,
-                                 Activation& out) {
-  inner_->rmsnorm(x, rows, gain, eps, out);
 }
 
 void CalibratingBackend::matmul(const Activation& x, int64_t first, int64_t rows,
@@ -95,17 +84,6 @@ void CalibratingBackend::matmul(const Activation& x, int64_t first, int64_t rows
     for (int64_t r = 0; r < rows; ++r) add_squares(row_of(x_, r, x.cols()), sums.squares);
     sums.rows += rows;
   }
-}
-
-void CalibratingBackend::attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
-                                   const AttentionShape& shape, KvCache& cache, int64_t layer,
-                                   int64_t position, Activation& out) {
-  inner_->attention(q, k, v, rows, shape, cache, layer, position, out);
-}
-
-void CalibratingBackend::shift(KvCache& cache, int64_t first, int64_t end, int64_t by,
-                               double rope_theta) {
-  inner_->shift(cache, first, end, by, rope_theta);
 }
 
 void CalibratingBackend::moe_ffn(const Activation& x, int64_t rows, const Weight& router,
@@ -137,19 +115,6 @@ void CalibratingBackend::ffn(const Activation& x, int64_t rows, const Expert& ex
   for (int64_t row = 0; row < rows; ++row) uses_.push_back({row, 1.0f, !record_.is_forcing});
   run_expert(expert, x.cols());
   inner_->write(out_, rows, out);
-}
-
-void CalibratingBackend::add(const Activation& y, int64_t rows, Activation& x) {
-  inner_->add(y, rows, x);
-}
-
-void CalibratingBackend::read(const Activation& x, int64_t first, int64_t rows,
-                              std::span<float> host) {
-  inner_->read(x, first, rows, host);
-}
-
-void CalibratingBackend::write(std::span<const float> host, int64_t rows, Activation& x) {
-  inner_->write(host, rows, x);
 }
 
 void CalibratingBackend::route(const Activation& x, int64_t rows, const Weight& router,

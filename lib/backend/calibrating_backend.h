@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "backend/backend.h"
+#include "backend/forwarding_backend.h"
 
 namespace octavo {
 
@@ -38,30 +38,19 @@ struct CalibrationRecord {
   std::unordered_map<const Weight*, std::vector<int64_t>> wanted;  ///< row numbers, ascending
 };
 
-class CalibratingBackend final : public Backend {
+class CalibratingBackend final : public ForwardingBackend {
  public:
   /// `inner` takes inputs as wide as limits.ffn_dim. Adds to `record`, which must outlive it.
   CalibratingBackend(std::unique_ptr<Backend> inner, const BackendLimits& limits,
                      CalibrationRecord& record);
 
-  ActivationPtr activation(int64_t rows, int64_t cols) override;
-  KvCachePtr kv_cache(const KvShape& shape) override;
   void embed(const Weight& table, std::span<const int32_t> ids, Activation& out) override;
-  void rmsnorm(const Activation& x, int64_t rows, const Weight& gain, float eps,
-               Activation& out) override;
   void matmul(const Activation& x, int64_t first, int64_t rows,
               std::span<const Projection> projections) override;
-  void attention(Activation& q, Activation& k, const Activation& v, int64_t rows,
-                 const AttentionShape& shape, KvCache& cache, int64_t layer, int64_t position,
-                 Activation& out) override;
-  void shift(KvCache& cache, int64_t first, int64_t end, int64_t by, double rope_theta) override;
   void moe_ffn(const Activation& x, int64_t rows, const Weight& router,
                std::span<const Expert> experts, int64_t top_k, Activation& out,
                Routing* routing) override;
   void ffn(const Activation& x, int64_t rows, const Expert& expert, Activation& out) override;
-  void add(const Activation& y, int64_t rows, Activation& x) override;
-  void read(const Activation& x, int64_t first, int64_t rows, std::span<float> host) override;
-  void write(std::span<const float> host, int64_t rows, Activation& x) override;
 
  private:
   /// A row of a batch on its way through an expert.
@@ -84,7 +73,6 @@ class CalibratingBackend final : public Backend {
   /// Made at its first use, when its width is known.
   Activation& scratch(ActivationPtr& activation, int64_t cols);
 
-  std::unique_ptr<Backend> inner_;
   const BackendLimits limits_;
   CalibrationRecord& record_;
   int64_t first_row_ = 0;         // number in the text of the batch's first row
@@ -98,16 +86,13 @@ class CalibratingBackend final : public Backend {
 
 /// Passes everything on to `inner`; what its backends see is added to `record`. Both must outlive
 /// it and them.
-class CalibratingDevice final : public Device {
+class CalibratingDevice final : public ForwardingDevice {
  public:
-  CalibratingDevice(Device& inner, CalibrationRecord& record) : inner_(inner), record_(record) {}
-  std::string_view name() const override { return inner_.name(); }
-  std::string description() const override { return inner_.description(); }
-  WeightPtr load(const TensorView& tensor) override { return inner_.load(tensor); }
+  CalibratingDevice(Device& inner, CalibrationRecord& record)
+      : ForwardingDevice(inner), record_(record) {}
   std::unique_ptr<Backend> backend(const BackendLimits& limits) override;
 
  private:
-  Device& inner_;
   CalibrationRecord& record_;
 };
 

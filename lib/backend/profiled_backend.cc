@@ -51,7 +51,7 @@ std::string_view op_name(Op op) {
 
 ProfiledBackend::ProfiledBackend(std::unique_ptr<Backend> inner, const BackendLimits& limits,
                                  OpRecord& record)
-    : inner_(std::move(inner)), record_(record), uses_(limits.experts) {
+    : ForwardingBackend(std::move(inner)), record_(record), uses_(limits.experts) {
   routing_.logits.reserve(limits.rows * limits.experts);
   routing_.experts.reserve(limits.rows * limits.top_k);
   routing_.weights.reserve(limits.rows * limits.top_k);
@@ -72,12 +72,6 @@ Op ProfiledBackend::product(std::span<const Projection> projections) const {
   if (projections.size() > 1) return Op::kQkv;
   return last_ == Op::kAttention ? Op::kOutput : Op::kLogits;
 }
-
-ActivationPtr ProfiledBackend::activation(int64_t rows, int64_t cols) {
-  return inner_->activation(rows, cols);
-}
-
-KvCachePtr ProfiledBackend::kv_cache(const KvShape& shape) { return inner_->kv_cache(shape); }
 
 void ProfiledBackend::embed(const Weight& table, std::span<const int32_t> ids, Activation& out) {
   OpTotals& totals = timed(Op::kEmbed, [&] { inner_->embed(table, ids, out); });
@@ -145,10 +139,6 @@ void ProfiledBackend::add(const Activation& y, int64_t rows, Activation& x) {
 void ProfiledBackend::read(const Activation& x, int64_t first, int64_t rows,
                            std::span<float> host) {
   timed(Op::kRead, [&] { inner_->read(x, first, rows, host); });
-}
-
-void ProfiledBackend::write(std::span<const float> host, int64_t rows, Activation& x) {
-  inner_->write(host, rows, x);
 }
 
 }  // namespace octavo

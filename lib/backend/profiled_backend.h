@@ -5,7 +5,7 @@
 #include <memory>
 #include <string_view>
 
-#include "backend/backend.h"
+#include "backend/forwarding_backend.h"
 
 namespace octavo {
 
@@ -35,13 +35,11 @@ struct OpTotals {
 };
 using OpRecord = std::array<OpTotals, kOps>;  ///< by Op
 
-class ProfiledBackend final : public Backend {
+class ProfiledBackend final : public ForwardingBackend {
  public:
   /// Adds to `record`, which must outlive it.
   ProfiledBackend(std::unique_ptr<Backend> inner, const BackendLimits& limits, OpRecord& record);
 
-  ActivationPtr activation(int64_t rows, int64_t cols) override;
-  KvCachePtr kv_cache(const KvShape& shape) override;
   void embed(const Weight& table, std::span<const int32_t> ids, Activation& out) override;
   void rmsnorm(const Activation& x, int64_t rows, const Weight& gain, float eps,
                Activation& out) override;
@@ -57,7 +55,6 @@ class ProfiledBackend final : public Backend {
   void ffn(const Activation& x, int64_t rows, const Expert& expert, Activation& out) override;
   void add(const Activation& y, int64_t rows, Activation& x) override;
   void read(const Activation& x, int64_t first, int64_t rows, std::span<float> host) override;
-  void write(std::span<const float> host, int64_t rows, Activation& x) override;
 
  private:
   /// Runs call() and adds its time to `op`; the caller adds the work to what it returns.
@@ -66,7 +63,6 @@ class ProfiledBackend final : public Backend {
   /// What a product is for, from its place behind other ops.
   Op product(std::span<const Projection> projections) const;
 
-  std::unique_ptr<Backend> inner_;
   OpRecord& record_;
   Op last_ = Op::kRead;
   Routing routing_;            // of a call that does not want to know
@@ -75,18 +71,14 @@ class ProfiledBackend final : public Backend {
 
 /// Passes everything on to `inner`; what its backends do is added to `record`. Both must outlive it
 /// and them.
-class ProfiledDevice final : public Device {
+class ProfiledDevice final : public ForwardingDevice {
  public:
-  ProfiledDevice(Device& inner, OpRecord& record) : inner_(inner), record_(record) {}
-  std::string_view name() const override { return inner_.name(); }
-  std::string description() const override { return inner_.description(); }
-  WeightPtr load(const TensorView& tensor) override { return inner_.load(tensor); }
+  ProfiledDevice(Device& inner, OpRecord& record) : ForwardingDevice(inner), record_(record) {}
   std::unique_ptr<Backend> backend(const BackendLimits& limits) override {
     return std::make_unique<ProfiledBackend>(inner_.backend(limits), limits, record_);
   }
 
  private:
-  Device& inner_;
   OpRecord& record_;
 };
 

@@ -1,13 +1,11 @@
 // Context shift on the CPU: entries move to earlier positions, their keys rotate back.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/rope.h"
-#include "quant/block.h"
-#include "quant/float16.h"
+#include "simd/kv_block.h"
 
 namespace octavo {
 namespace {
@@ -21,30 +19,6 @@ void prepare_shift(int64_t from, int64_t by, int64_t half, double theta, float* 
     const double turn = static_cast<double>(rope_angle(theta, from - by, i, half)) - before;
     cosine[i] = static_cast<float>(std::cos(turn));
     sine[i] = static_cast<float>(std::sin(turn));
-  }
-}
-
-/// One head's key, [head_dim] numbers of the cache's type.
-void widen(KvType type, const std::byte* in, std::span<float> out) {
-  if (type == KvType::kF32) {
-    std::memcpy(out.data(), in, out.size_bytes());
-    return;
-  }
-  if (type == KvType::kQ8_0) {
-    for (size_t first = 0; first < out.size(); first += 32, in += sizeof(BlockQ8_0)) {
-      BlockQ8_0 block;
-      std::memcpy(&block, in, sizeof block);
-      const float scale = f16_to_f32(block.d);
-      for (size_t i = first; i < std::min(first + 32, out.size()); ++i) {
-        out[i] = scale * block.qs[i - first];
-      }
-    }
-    return;
-  }
-  for (size_t i = 0; i < out.size(); ++i) {
-    uint16_t bits = 0;
-    std::memcpy(&bits, in + 2 * i, sizeof bits);
-    out[i] = type == KvType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
   }
 }
 
@@ -62,7 +36,7 @@ void CpuBackend::rotate_entries(std::span<std::byte> entries, const CpuKvCache& 
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t h = 0; h < shape.kv_heads; ++h) {  // the keys come before the values
         std::byte* const kept = entries.data() + i * entry_bytes + h * head_bytes;
-        widen(shape.type, kept, key);
+        entry_to_floats(cache.format(), kept, key);
         kernels_.rope(key.data(), cosine + i * half, sine + i * half, half);
         kernels_.to_cache(cache.format(), key.data(), kept, shape.head_dim);
       }
