@@ -9,12 +9,12 @@
 #include <limits>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 
 #include "octavo/octavo.h"
 #include "support/converted.h"
 #include "support/files.h"
+#include "support/random.h"
 
 namespace octavo::test {
 namespace {
@@ -22,11 +22,9 @@ namespace {
 constexpr int kCalls = 10000;
 constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
 
-class Random {
+class Dice : public Random {
  public:
-  int64_t below(int64_t count) {
-    return static_cast<int64_t>(engine_() % static_cast<uint64_t>(count));
-  }
+  Dice() : Random(20240607) {}
   bool one_in(int64_t count) { return below(count) == 0; }
   template <class Value>
   Value any(std::initializer_list<Value> values) {
@@ -36,10 +34,6 @@ class Random {
   Value mostly(std::initializer_list<Value> right, std::initializer_list<Value> wrong) {
     return any(one_in(12) ? wrong : right);
   }
-  uint64_t bits() { return engine_(); }
-
- private:
-  std::mt19937_64 engine_{20240607};
 };
 
 /// Handles of one type: live ones, and all that ever were.
@@ -175,7 +169,7 @@ class RandomCalls : public testing::Test {
   template <class Handle>
   octavo_status free_somehow(Pool<Handle>& pool, octavo_status (*free_handle)(Handle*));
 
-  Random random_;
+  Dice random_;
   const Converted file_{test_data("tiny-mixtral/hf"), Format::kQ8_0};
   TempDir folder_;
   const std::string saved_ = folder_.file("saved.session");

@@ -33,7 +33,7 @@ struct CacheType {
 constexpr std::array<CacheType, 4> kCacheTypes = {{{KvType::kF32, "f32", 0},
                                                    {KvType::kF16, "f16", 0x1p-11},
                                                    {KvType::kBF16, "bf16", 0x1p-8},
-                                                   {KvType::kQ8_0, "q8_0", 0x1p-6}}};
+                                                   {KvType::kQ8_0, "q8_0", 0.01}}};
 
 std::string case_text(const Case& c) {
   return fmt::format("{}, {} tokens in pieces of {}, chunk {}, cache {}, threads {}",

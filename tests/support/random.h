@@ -11,6 +11,7 @@ class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}
 
+  uint64_t bits() { return engine_(); }
   float normal() { return normal_(engine_); }
   /// In [low, high).
   double uniform(double low, double high) {

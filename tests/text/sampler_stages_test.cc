@@ -6,23 +6,13 @@
 #include "octavo/octavo.hpp"
 #include "support/plain_sampler.h"
 #include "support/random.h"
+#include "support/sampling.h"
 
 namespace octavo::test {
 namespace {
 
 constexpr int kDraws = 100'000;
 constexpr int kVocab = 30;
-
-/// No stage at all.
-SamplingOptions plain() {
-  SamplingOptions options;
-  options.temperature = 1;
-  options.top_k = 0;
-  options.top_p = 1;
-  options.min_p = 0;
-  options.seed = 11;
-  return options;
-}
 
 std::vector<float> logits() { return Random(5).normals(kVocab, 1.5f); }
 
@@ -41,7 +31,7 @@ void expect_distribution(const SamplingOptions& options) {
   EXPECT_GE(result.freedom, 1) << "a distribution of one token tests nothing";
   EXPECT_LT(result.statistic, result.bound()) << result.freedom << " degrees of freedom";
   // And it is another one than without the stage, so that a stage left out would show.
-  SamplingOptions without = plain();
+  SamplingOptions without = plain(11);
   without.temperature = options.temperature == 1 ? 1 : 2;
   if (options.temperature != 1) without.temperature = 1;
   const ChiSquare other = chi_square(counts, plain_probabilities(without, logits(), kHistory));
@@ -50,28 +40,28 @@ void expect_distribution(const SamplingOptions& options) {
 
 TEST(SamplerStages, Temperature) {
   for (const float temperature : {0.5f, 1.7f}) {
-    SamplingOptions options = plain();
+    SamplingOptions options = plain(11);
     options.temperature = temperature;
     expect_distribution(options);
   }
 }
 
 TEST(SamplerStages, LogitBias) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.logit_bias = {
       {2, 3.0f}, {20, -1.5f}, {7, -std::numeric_limits<float>::infinity()}, {2, -0.5f}};
   expect_distribution(options);
 }
 
 TEST(SamplerStages, RepeatPenalty) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.repeat_penalty = 1.8f;
   options.repeat_window = 9;
   expect_distribution(options);
 }
 
 TEST(SamplerStages, FrequencyAndPresencePenalties) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.repeat_window = static_cast<int>(kHistory.size());
   options.frequency_penalty = 0.4f;
   expect_distribution(options);
@@ -82,7 +72,7 @@ TEST(SamplerStages, FrequencyAndPresencePenalties) {
 }
 
 TEST(SamplerStages, Dry) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.dry_multiplier = 0.8f;
   options.dry_window = static_cast<int>(kHistory.size());
   expect_distribution(options);
@@ -92,28 +82,28 @@ TEST(SamplerStages, Dry) {
 }
 
 TEST(SamplerStages, TopK) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.top_k = 6;
   expect_distribution(options);
 }
 
 TEST(SamplerStages, Typical) {
   for (const float mass : {0.3f, 0.7f}) {
-    SamplingOptions options = plain();
+    SamplingOptions options = plain(11);
     options.typical_p = mass;
     expect_distribution(options);
   }
 }
 
 TEST(SamplerStages, TopP) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.top_p = 0.8f;
   expect_distribution(options);
 }
 
 TEST(SamplerStages, MinP) {
   for (const float share : {0.05f, 0.15f, 0.4f}) {
-    SamplingOptions options = plain();
+    SamplingOptions options = plain(11);
     options.min_p = share;
     expect_distribution(options);
   }
@@ -121,7 +111,7 @@ TEST(SamplerStages, MinP) {
 
 TEST(SamplerStages, Xtc) {
   for (const float probability : {0.4f, 1.0f}) {
-    SamplingOptions options = plain();
+    SamplingOptions options = plain(11);
     options.xtc_probability = probability;
     options.xtc_threshold = 0.07f;
     expect_distribution(options);
@@ -129,7 +119,7 @@ TEST(SamplerStages, Xtc) {
 }
 
 TEST(SamplerStages, DynamicTemperature) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.temperature = 1.2f;
   options.dynatemp_range = 0.9f;
   options.dynatemp_exponent = 1.6f;
@@ -139,7 +129,7 @@ TEST(SamplerStages, DynamicTemperature) {
 }
 
 TEST(SamplerStages, Mirostat) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.mirostat = true;
   options.mirostat_tau = 1.9f;
   options.mirostat_eta = 1e-9f;  // mu stays where it begins
@@ -150,7 +140,7 @@ TEST(SamplerStages, Mirostat) {
 }
 
 TEST(SamplerStages, AllTogether) {
-  SamplingOptions options = plain();
+  SamplingOptions options = plain(11);
   options.temperature = 1.3f;
   options.top_k = 20;
   options.typical_p = 0.95f;
@@ -172,7 +162,7 @@ TEST(SamplerStages, MirostatSteersTheSurprise) {
   std::vector<float> zipf(1000);
   for (size_t i = 0; i < zipf.size(); ++i) zipf[i] = -std::log(static_cast<float>(i + 1));
   for (const float tau : {2.0f, 4.0f}) {
-    SamplingOptions options = plain();
+    SamplingOptions options = plain(11);
     options.mirostat = true;
     options.mirostat_tau = tau;
     Sampler sampler(options);
