@@ -109,7 +109,8 @@ Answer Conversation::generate_answer(const std::vector<int32_t>& ids,
   };
   answer.result = generate(session_, ids, {.max_tokens = options_.max_tokens, .whole_prompt = true},
                            sampling, on_token);
-  answer.interrupted = answer.result.reason == StopReason::kCallback;
+  answer.interrupted = answer.result.reason == StopReason::kCallback ||
+                       answer.result.reason == StopReason::kCancelled;
   answer.text = model_.detokenize(generated);
   return answer;
 }
@@ -120,17 +121,11 @@ Answer Conversation::ask(const std::string& text,
   PendingQuestion question(messages_, text);
   int64_t dropped = 0;
   const std::vector<int32_t> ids = encode_within_context(dropped);
-  Answer answer;
-  try {
-    session_.on_progress(on_prompt);
-    answer = generate_answer(ids, on_text);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kCancelled) throw;
-    answer.interrupted = true;
-    answer.dropped = dropped;
-    return answer;
-  }
+  session_.on_progress(on_prompt);
+  Answer answer = generate_answer(ids, on_text);
   answer.dropped = dropped;
+  const bool is_unread = answer.interrupted && answer.result.generated_tokens == 0;
+  if (is_unread) return answer;
   question.answer(answer.text);
   ++turns_;
   return answer;

@@ -43,16 +43,12 @@ const char* reason_text(StopReason reason) {
     case StopReason::kContextFull:
       return "the context is full (--ctx)";
     case StopReason::kCallback:
+    case StopReason::kCancelled:
       return "interrupted";
+    case StopReason::kStopText:
+      return "a stop text";
   }
   return "";
-}
-
-/// Passes for single tokens: the first token comes out of the prompt's pass, and the last one is
-/// not computed with unless it brought the end.
-int64_t decoded_tokens(const GenerateResult& result) {
-  const bool is_ended = result.reason == StopReason::kEos;
-  return std::max<int64_t>(0, result.generated_tokens - (is_ended ? 0 : 1));
 }
 
 /// `prefill`: the profile when the first token came out.
@@ -60,7 +56,7 @@ void print_stats(const Session& session, const RunArguments& arguments,
                  const GenerateResult& result, const std::vector<OpProfile>& prefill) {
   const ModelInfo& info = session.model().info();
   std::fprintf(stderr, "\n%-9s %s, %s\n", "model", info.format.c_str(), info.device.c_str());
-  const int64_t computed = result.prompt_tokens - result.reused, decoded = decoded_tokens(result);
+  const int64_t computed = result.prompt_tokens - result.reused, decoded = result.decoded_tokens;
   if (!arguments.session.path.empty()) {
     std::fprintf(stderr, "%-9s %6lld tokens of the prompt from %s\n", "reused",
                  static_cast<long long>(result.reused), arguments.session.path.c_str());
@@ -106,12 +102,8 @@ int TextRun::finish(std::span<const int32_t> prompt) {
     if (bar_ && total > chunk_) bar_->show(done, total);
     return !saves_ || interrupted == 0;
   });
-  try {
-    generate_from(prompt);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kCancelled) throw;
-    return end_within_prompt(error);
-  }
+  generate_from(prompt);
+  if (!prefill_ended_) return end_within_prompt(prompt.size());
   write_output("\n");
   if (arguments_.stats) print_stats(session_, arguments_, result_, prefill_);
   if (saves_) save();
@@ -126,7 +118,7 @@ void TextRun::generate_from(std::span<const int32_t> prompt) {
     write_output(token.text);
     return interrupted == 0;
   });
-  end_prefill();  // the model may have ended its text at once
+  if (result_.reason != StopReason::kCancelled) end_prefill();  // it may have ended at once
 }
 
 void TextRun::end_prefill() {
@@ -139,11 +131,14 @@ void TextRun::end_prefill() {
   session_.reset_profile();
 }
 
-int TextRun::end_within_prompt(const Error& error) {
+int TextRun::end_within_prompt(size_t tokens) {
   bar_.reset();
-  session_.save(arguments_.session.path);
-  std::fprintf(stderr, "octavo: %s of the prompt; %s has them, the same command goes on\n",
-               error.what(), arguments_.session.path.c_str());
+  const std::string& path = arguments_.session.path;
+  session_.save(path);
+  std::fprintf(stderr,
+               "octavo: stopped after %lld of %zu tokens of the prompt; %s has them, the same "
+               "command goes on\n",
+               static_cast<long long>(session_.position()), tokens, path.c_str());
   return kExitInterrupted;
 }
 

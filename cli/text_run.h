@@ -40,7 +40,7 @@ class TextRun {
   void generate_from(std::span<const int32_t> prompt);
   /// The session is behind the prompt and before what is generated.
   void end_prefill();
-  int end_within_prompt(const Error& error);
+  int end_within_prompt(size_t tokens);
   void save();
 
   const RunArguments& arguments_;

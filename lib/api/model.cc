@@ -1,6 +1,6 @@
 #include "api/model_impl.h"
 #include "core/error.h"
-#include "text/text_stream.h"
+#include "text/piece_stream.h"
 
 namespace octavo {
 namespace {
@@ -75,15 +75,38 @@ std::vector<int32_t> Model::tokenize(std::string_view text, bool bos) const {
 }
 
 std::string Model::detokenize(std::span<const int32_t> ids) const {
-  const Tokenizer& tokenizer = impl_->require_tokenizer();
-  for (const int32_t id : ids) {
-    if (id >= 0 && id < impl_->info.vocab) continue;
-    fail(ErrorCode::kInvalidArgument, "id {} is outside the vocabulary of {}", id,
-         impl_->info.vocab);
-  }
-  return decode(tokenizer, ids);
+  TextStream stream(*this);
+  std::string text;
+  for (const int32_t id : ids) text += stream.add(id);
+  return text + stream.finish();
 }
 
 const std::string& Model::chat_template() const { return impl_->file.directory().chat_template; }
+
+struct TextStream::Impl {
+  explicit Impl(const Model& opened)
+      : model(opened.impl()), vocab(model->info.vocab), pieces(model->require_tokenizer()) {}
+
+  std::shared_ptr<const Model::Impl> model;
+  int64_t vocab;  ///< at least the tokenizer's, which may be padded
+  PieceStream pieces;
+};
+
+TextStream::TextStream(const Model& model, std::span<const int32_t> before)
+    : impl_(std::make_unique<Impl>(model)) {
+  for (const int32_t id : before) add(id);
+}
+TextStream::~TextStream() = default;
+TextStream::TextStream(TextStream&&) noexcept = default;
+TextStream& TextStream::operator=(TextStream&&) noexcept = default;
+
+std::string TextStream::add(int32_t id) {
+  if (id < 0 || id >= impl_->vocab) {
+    fail(ErrorCode::kInvalidArgument, "id {} is outside the vocabulary of {}", id, impl_->vocab);
+  }
+  return impl_->pieces.add(id);
+}
+
+std::string TextStream::finish() { return impl_->pieces.finish(); }
 
 }  // namespace octavo

@@ -1,8 +1,10 @@
 #include "api/session_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace octavo {
 namespace {
@@ -20,7 +22,8 @@ constexpr int kMostThreads = 1024;
 /// More than fits any memory, and small enough to count bytes with.
 constexpr int64_t kMostPositions = int64_t{1} << 30;
 
-TransformerOptions transformer_options(const SessionOptions& options, const ModelInfo& info) {
+/// Throws Error(kInvalidArgument) for what makes no sense.
+SessionOptions checked(const SessionOptions& options) {
   if (options.context < 0 || options.context > kMostPositions) {
     fail(ErrorCode::kInvalidArgument, "the context must be 0 (the model's own) to {} tokens",
          kMostPositions);
@@ -29,12 +32,7 @@ TransformerOptions transformer_options(const SessionOptions& options, const Mode
   if (options.threads < 0 || options.threads > kMostThreads) {
     fail(ErrorCode::kInvalidArgument, "threads must be 0 (all processors) to {}", kMostThreads);
   }
-  TransformerOptions result;
-  result.context = options.context;
-  result.chunk = options.chunk;
-  result.threads = options.threads;
-  result.kv_type = kv_type(options.cache, info.format);
-  return result;
+  return options;
 }
 
 /// `values` [rows, columns] row by row.
@@ -55,18 +53,27 @@ std::string_view cache_type_name(KvType type) {
 
 Session::Impl::Impl(const Model& opened, const SessionOptions& wanted)
     : model(opened),
-      options(wanted),
+      options(checked(wanted)),
+      threads(resolve_threads(wanted.threads)),
       profiled(*opened.impl()->device, record),
       transformer(opened.impl()->config, opened.impl()->weights,
                   wanted.profile ? static_cast<Device&>(profiled) : *opened.impl()->device,
-                  transformer_options(wanted, opened.info())),
+                  {.context = wanted.context,
+                   .chunk = wanted.chunk,
+                   .threads = threads,
+                   .kv_type = kv_type(wanted.cache, opened.info().format)}),
       logits(static_cast<size_t>(opened.info().vocab)) {
+  transformer.stop_when(cancelled);
   if (!wanted.context_shift) return;
   if (wanted.keep < 0 || wanted.keep > transformer.context() - 2) {
     fail(ErrorCode::kInvalidArgument,
          "a context of {} cannot be shifted with {} tokens kept from its start; keep 0 to {}",
          transformer.context(), wanted.keep, std::max<int64_t>(0, transformer.context() - 2));
   }
+}
+
+void Session::Impl::Computed::require_all() const {
+  if (!all()) fail(ErrorCode::kCancelled, "stopped after {} of {} tokens", done, total);
 }
 
 void Session::Impl::check(std::span<const int32_t> ids, int64_t free) const {
@@ -78,7 +85,7 @@ void Session::Impl::check(std::span<const int32_t> ids, int64_t free) const {
   transformer.check_vocabulary(ids);
 }
 
-void Session::Impl::advance_chunk(std::span<const int32_t> chunk, int64_t begin, Logits want,
+bool Session::Impl::advance_chunk(std::span<const int32_t> chunk, int64_t begin, Logits want,
                                   int64_t first, const Sink& sink) {
   const auto vocab = static_cast<size_t>(model.info().vocab);
   const auto on_logits = [&](int64_t at, int64_t rows, std::span<const float> values) {
@@ -92,33 +99,64 @@ void Session::Impl::advance_chunk(std::span<const int32_t> chunk, int64_t begin,
     }
   };
   tokens.insert(tokens.end(), chunk.begin(), chunk.end());
+  bool is_computed = false;
   try {
-    transformer.forward(chunk, want, on_logits);
+    is_computed = transformer.forward(chunk, want, on_logits);
   } catch (...) {  // what the caller's functions threw
     tokens.resize(static_cast<size_t>(transformer.position()));
     throw;
   }
+  if (!is_computed) tokens.resize(static_cast<size_t>(transformer.position()));
+  return is_computed;
 }
 
-void Session::Impl::advance(std::span<const int32_t> ids, int64_t first, const Sink& sink) {
-  const auto total = static_cast<int64_t>(ids.size());
-  logits_known = false;
-  for (int64_t done = 0; done < total;) {
+Session::Impl::Computed Session::Impl::advance(std::span<const int32_t> ids, int64_t first,
+                                               const Sink& sink) {
+  Computed computed = {0, static_cast<int64_t>(ids.size())};
+  const int64_t begin = transformer.position();
+  const bool were_known = std::exchange(logits_known, false);
+  while (!computed.all()) {
     if (room() == 0) shift_context();
-    const int64_t count = std::min({transformer.chunk(), total - done, room()});
-    const bool is_last = done + count == total;
-    const bool all = sink && done + count > first;
-    advance_chunk(ids.subspan(static_cast<size_t>(done), static_cast<size_t>(count)), done,
-                  all       ? Logits::kAll
-                  : is_last ? Logits::kLast
-                            : Logits::kNone,
-                  first, sink);
-    done += count;
-    logits_known = is_last;
-    if (progress && !progress(done, total) && !is_last) {
-      fail(ErrorCode::kCancelled, "stopped after {} of {} tokens", done, total);
+    const int64_t count = std::min({transformer.chunk(), computed.total - computed.done, room()});
+    const bool is_last = computed.done + count == computed.total;
+    const bool all = sink && computed.done + count > first;
+    const auto chunk = ids.subspan(static_cast<size_t>(computed.done), static_cast<size_t>(count));
+    const bool is_computed = advance_chunk(chunk, computed.done,
+                                           all       ? Logits::kAll
+                                           : is_last ? Logits::kLast
+                                                     : Logits::kNone,
+                                           first, sink);
+    if (!is_computed) {
+      logits_known = were_known && transformer.position() == begin;
+      break;
     }
+    computed.done += count;
+    logits_known = is_last;
+    if (progress && !progress(computed.done, computed.total)) break;
   }
+  return computed;
+}
+
+Session::Impl::Computed Session::Impl::feed(std::span<const int32_t> ids) {
+  check(ids, room());
+  return advance(ids, 0, {});
+}
+
+Session::Impl::Computed Session::Impl::prompt(std::span<const int32_t> ids) {
+  check(ids, transformer.context());
+  const int64_t position = transformer.position();
+  const auto differ = std::mismatch(tokens.begin(), tokens.end(), ids.begin(), ids.end());
+  auto common = static_cast<int64_t>(differ.first - tokens.begin());
+  const auto count = static_cast<int64_t>(ids.size());
+  const bool complete = common == count && common == position && logits_known;
+  // Without its logits the last token is computed again.
+  if (!complete) common = std::min(common, count - 1);
+  if (!transformer.can_rewind(common)) common = 0;
+  reused = common;
+  if (complete) return {};
+  const std::vector<int32_t> rest(ids.begin() + common, ids.end());  // ids may be our own
+  rewind(common);
+  return advance(rest, 0, {});
 }
 
 void Session::Impl::shift_context() {
@@ -157,6 +195,7 @@ Session& Session::operator=(Session&&) noexcept = default;
 const Model& Session::model() const { return impl_->model; }
 int64_t Session::position() const { return impl_->transformer.position(); }
 int64_t Session::context() const { return impl_->transformer.context(); }
+int Session::threads() const { return impl_->threads; }
 int64_t Session::cache_bytes() const { return impl_->transformer.kv_bytes(); }
 bool Session::shifts_context() const { return impl_->options.context_shift; }
 std::span<const int32_t> Session::tokens() const { return impl_->tokens; }
@@ -168,37 +207,35 @@ void Session::on_progress(std::function<bool(int64_t, int64_t)> callback) {
   impl_->progress = std::move(callback);
 }
 
+void Session::cancel() noexcept { impl_->cancelled = true; }
+
+CacheType Session::cache_type() const {
+  const KvType kept = impl_->transformer.cache().shape().type;
+  return std::find_if(kCacheTypes.begin(), kCacheTypes.end(),
+                      [kept](const NamedCacheType& known) { return known.type == kept; })
+      ->option;
+}
+
 std::span<const float> Session::feed(std::span<const int32_t> ids) {
-  impl_->check(ids, impl_->room());
-  impl_->advance(ids, 0, {});
+  const Impl::Call call(*impl_);
+  impl_->feed(ids).require_all();
   return impl_->logits;
 }
 
 void Session::evaluate(std::span<const int32_t> ids, int64_t first,
                        const std::function<void(int64_t, std::span<const float>)>& sink) {
+  const Impl::Call call(*impl_);
   impl_->check(ids, impl_->room());
   const auto count = static_cast<int64_t>(ids.size());
   if (first < 0 || first >= count) {
     fail(ErrorCode::kInvalidArgument, "logits asked for from token {} of {}", first, count);
   }
-  impl_->advance(ids, first, sink);
+  impl_->advance(ids, first, sink).require_all();
 }
 
 std::span<const float> Session::prompt(std::span<const int32_t> ids) {
-  impl_->check(ids, context());
-  const std::vector<int32_t>& held = impl_->tokens;
-  const auto differ = std::mismatch(held.begin(), held.end(), ids.begin(), ids.end());
-  auto common = static_cast<int64_t>(differ.first - held.begin());
-  const auto count = static_cast<int64_t>(ids.size());
-  const bool complete = common == count && common == position() && impl_->logits_known;
-  // Without its logits the last token is computed again.
-  if (!complete) common = std::min(common, count - 1);
-  if (!impl_->transformer.can_rewind(common)) common = 0;
-  impl_->reused = common;
-  if (complete) return impl_->logits;
-  const std::vector<int32_t> rest(ids.begin() + common, ids.end());  // ids may be our own
-  impl_->rewind(common);
-  impl_->advance(rest, 0, {});
+  const Impl::Call call(*impl_);
+  impl_->prompt(ids).require_all();
   return impl_->logits;
 }
 

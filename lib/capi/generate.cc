@@ -19,6 +19,8 @@ int32_t stop_reason(StopReason reason) {
     case StopReason::kContextFull:
       return OCTAVO_STOP_CONTEXT_FULL;
     case StopReason::kCallback:
+    case StopReason::kStopText:
+    case StopReason::kCancelled:
       return OCTAVO_STOP_CALLBACK;
   }
   return OCTAVO_STOP_CALLBACK;
@@ -68,7 +70,10 @@ void run(const octavo_session* session, std::span<const int32_t> prompt,
   result.decode_seconds = generated.decode_seconds;
   result.reason = stop_reason(generated.reason);
   result.last_token = receiver.last_token;
-  if (generated.reason == StopReason::kCallback && !receiver.is_ended_by_callback) {
+  const bool is_cancelled = generated.reason == StopReason::kCallback
+                                ? !receiver.is_ended_by_callback
+                                : generated.reason == StopReason::kCancelled;
+  if (is_cancelled) {
     throw Failure{OCTAVO_CANCELLED,
                   "stopped after " + std::to_string(generated.generated_tokens) + " tokens"};
   }

@@ -67,50 +67,90 @@ void Transformer::check_vocabulary(std::span<const int32_t> ids) const {
   }
 }
 
-void Transformer::forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink) {
+bool Transformer::forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink) {
   check(ids);
   const auto count = static_cast<int64_t>(ids.size());
   for (int64_t first = 0; first < count; first += chunk_) {
     const int64_t rows = std::min(chunk_, count - first);
-    forward_chunk(ids.subspan(first, rows));
+    if (!forward_chunk(ids.subspan(first, rows))) return false;
     const bool last = first + rows == count;
     if (want == Logits::kAll) read_logits(first, 0, rows, sink);
     if (want == Logits::kLast && last) read_logits(first, rows - 1, 1, sink);
   }
+  return true;
 }
 
-// norm, attention, add, norm, experts, add: layer by layer over one chunk of tokens.
-void Transformer::forward_chunk(std::span<const int32_t> ids) {
-  const ModelConfig& c = config_;
+bool Transformer::forward_chunk(std::span<const int32_t> ids) {
   const auto rows = static_cast<int64_t>(ids.size());
-  const auto eps = static_cast<float>(c.norm_eps);
-  const AttentionShape attention = {c.heads, c.rope_theta};
-
-  backend_->embed(*weights_->embedding, ids, *x_);
-  for (int64_t i = 0; i < c.layers; ++i) {
-    const LayerWeights& w = weights_->layers[i];
-    const Projection qkv[] = {
-        {w.wq.get(), q_.get()}, {w.wk.get(), k_.get()}, {w.wv.get(), v_.get()}};
-    const Projection out[] = {{w.wo.get(), delta_.get()}};
-
-    backend_->rmsnorm(*x_, rows, *w.attention_norm, eps, *normed_);
-    backend_->matmul(*normed_, 0, rows, qkv);
-    backend_->attention(*q_, *k_, *v_, rows, attention, *cache_, i, position_, *attended_);
-    backend_->matmul(*attended_, 0, rows, out);
-    backend_->add(*delta_, rows, *x_);
-
-    backend_->rmsnorm(*x_, rows, *w.ffn_norm, eps, *normed_);
-    if (w.router) {
-      backend_->moe_ffn(*normed_, rows, *w.router, w.experts, c.experts_per_token, *delta_,
-                        observer_ ? &routing_ : nullptr);
-      if (observer_) observer_(i, position_, routing_);
-    } else {
-      backend_->ffn(*normed_, rows, w.experts.front(), *delta_);
+  KvCachePtr before = keep_for(rows);
+  try {
+    if (!run_layers(ids)) {
+      drop_chunk(std::move(before), rows);
+      return false;
     }
-    backend_->add(*delta_, rows, *x_);
+  } catch (...) {  // what the observer threw
+    drop_chunk(std::move(before), rows);
+    throw;
   }
   position_ += rows;
   oldest_ = std::max(oldest_, position_ - cache_->capacity());
+  return true;
+}
+
+// Layer by layer over one chunk of tokens.
+bool Transformer::run_layers(std::span<const int32_t> ids) {
+  const auto rows = static_cast<int64_t>(ids.size());
+  backend_->embed(*weights_->embedding, ids, *x_);
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    const LayerWeights& w = weights_->layers[i];
+    if (is_stopped()) return false;
+    attend(w, i, rows);
+    if (is_stopped()) return false;
+    feed_forward(w, i, rows);
+  }
+  return true;
+}
+
+// norm, attention, add
+void Transformer::attend(const LayerWeights& w, int64_t layer, int64_t rows) {
+  const Projection qkv[] = {{w.wq.get(), q_.get()}, {w.wk.get(), k_.get()}, {w.wv.get(), v_.get()}};
+  const Projection out[] = {{w.wo.get(), delta_.get()}};
+  const AttentionShape shape = {config_.heads, config_.rope_theta};
+
+  backend_->rmsnorm(*x_, rows, *w.attention_norm, static_cast<float>(config_.norm_eps), *normed_);
+  backend_->matmul(*normed_, 0, rows, qkv);
+  backend_->attention(*q_, *k_, *v_, rows, shape, *cache_, layer, position_, *attended_);
+  backend_->matmul(*attended_, 0, rows, out);
+  backend_->add(*delta_, rows, *x_);
+}
+
+// norm, experts, add
+void Transformer::feed_forward(const LayerWeights& w, int64_t layer, int64_t rows) {
+  backend_->rmsnorm(*x_, rows, *w.ffn_norm, static_cast<float>(config_.norm_eps), *normed_);
+  if (w.router) {
+    backend_->moe_ffn(*normed_, rows, *w.router, w.experts, config_.experts_per_token, *delta_,
+                      observer_ ? &routing_ : nullptr);
+    if (observer_) observer_(layer, position_, routing_);
+  } else {
+    backend_->ffn(*normed_, rows, w.experts.front(), *delta_);
+  }
+  backend_->add(*delta_, rows, *x_);
+}
+
+// Only a window's ring is overwritten, and by a few rows only what nobody sees any more. A fork
+// copies no more than the pages that the chunk writes.
+KvCachePtr Transformer::keep_for(int64_t rows) const {
+  const int64_t window = cache_->shape().window, capacity = cache_->capacity();
+  const bool is_overwritten = window > 0 && position_ + rows > capacity && rows > capacity - window;
+  return is_overwritten ? cache_->fork() : nullptr;
+}
+
+void Transformer::drop_chunk(KvCachePtr before, int64_t rows) {
+  if (before != nullptr) {
+    cache_ = std::move(before);
+  } else {
+    oldest_ = std::max(oldest_, position_ + rows - cache_->capacity());
+  }
 }
 
 void Transformer::read_logits(int64_t chunk_first, int64_t first, int64_t rows,

@@ -1,6 +1,7 @@
 // The forward pass, written once over the op interface.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -13,9 +14,9 @@
 namespace octavo {
 
 struct TransformerOptions {
-  int64_t context = 0;  ///< positions; 0: the model's
+  int64_t context = 0;   ///< positions; 0: the model's
   int64_t chunk = 1024;  ///< tokens computed at once in prefill
-  int threads = 0;      ///< 0: as many as the processors
+  int threads = 0;       ///< 0: as many as the processors
   KvType kv_type = KvType::kF16;
 };
 
@@ -38,7 +39,8 @@ class Transformer {
   void check(std::span<const int32_t> ids) const;
   void check_vocabulary(std::span<const int32_t> ids) const;
   /// Feeds ids at the current position, chunk by chunk; checks them before anything is computed.
-  void forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink);
+  /// False: a stop was asked for; the chunk at work is dropped, and what came before it stays.
+  bool forward(std::span<const int32_t> ids, Logits want, const LogitsSink& sink);
 
   int64_t position() const { return position_; }
   int64_t context() const { return context_; }
@@ -66,9 +68,20 @@ class Transformer {
   /// last can be computed again.
   int64_t held_from() const;
   void observe_routing(RoutingObserver observer) { observer_ = std::move(observer); }
+  /// Looked at between the halves of each layer; it must outlive the transformer.
+  void stop_when(const std::atomic<bool>& asked) { stop_ = &asked; }
 
  private:
-  void forward_chunk(std::span<const int32_t> ids);
+  bool forward_chunk(std::span<const int32_t> ids);
+  /// All layers; false: stopped within.
+  bool run_layers(std::span<const int32_t> ids);
+  void attend(const LayerWeights& w, int64_t layer, int64_t rows);
+  void feed_forward(const LayerWeights& w, int64_t layer, int64_t rows);
+  bool is_stopped() const { return stop_ != nullptr && stop_->load(std::memory_order_relaxed); }
+  /// Puts the cache back to where it was before a chunk of `rows` was begun.
+  void drop_chunk(KvCachePtr before, int64_t rows);
+  /// The cache as it is now if `rows` more tokens overwrite what is to be kept; otherwise null.
+  KvCachePtr keep_for(int64_t rows) const;
   void read_logits(int64_t chunk_first, int64_t first, int64_t rows, const LogitsSink& sink);
 
   const ModelConfig config_;
@@ -81,6 +94,7 @@ class Transformer {
   std::unique_ptr<float[]> host_logits_;  // [logits_->capacity(), vocab]
   Routing routing_;
   RoutingObserver observer_;
+  const std::atomic<bool>* stop_ = nullptr;
 };
 
 }  // namespace octavo

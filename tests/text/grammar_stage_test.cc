@@ -7,7 +7,7 @@
 #include "support/random.h"
 #include "support/small_vocabulary.h"
 #include "text/grammar/grammar_stage.h"
-#include "text/text_stream.h"
+#include "text/piece_stream.h"
 
 namespace octavo::test {
 namespace {

@@ -10,7 +10,7 @@
 #include "octavo/error.hpp"
 #include "support/files.h"
 #include "text/sha256.h"
-#include "text/text_stream.h"
+#include "text/piece_stream.h"
 
 namespace octavo::test {
 namespace {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -89,6 +90,28 @@ class OCTAVO_API Model {
   std::shared_ptr<const Impl> impl_;
 };
 
+/// Text of ids that come one by one, for those who sample themselves.
+class OCTAVO_API TextStream {
+ public:
+  /// The text goes on behind that of `before`; without any, the space that encoding puts in front
+  /// of a text is taken away again. Throws Error(kUnsupported) on a model without a tokenizer and
+  /// Error(kInvalidArgument) for ids outside the vocabulary.
+  explicit TextStream(const Model& model, std::span<const int32_t> before = {});
+  ~TextStream();
+  TextStream(TextStream&&) noexcept;
+  TextStream& operator=(TextStream&&) noexcept;
+
+  /// The characters that are whole with this id, as UTF-8; often none. Control tokens have no text.
+  /// Throws Error(kInvalidArgument) for an id outside the vocabulary.
+  std::string add(int32_t id);
+  /// The end: each byte of a character that was not completed gives U+FFFD.
+  std::string finish();
+
+ private:
+  struct OCTAVO_HIDDEN Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 enum class CacheType {
   kAuto,  ///< f32 for a model stored in f32, otherwise f16
   kF32,
@@ -98,9 +121,9 @@ enum class CacheType {
 };
 
 struct SessionOptions {
-  int64_t context = 0;  ///< positions; 0: the model's own
+  int64_t context = 0;   ///< positions; 0: the model's own
   int64_t chunk = 1024;  ///< tokens computed at once in prefill
-  int threads = 0;      ///< 0: as many as the processors
+  int threads = 0;       ///< 0: as many as the processors
   CacheType cache = CacheType::kAuto;
   bool profile = false;  ///< keeps count of every op, see Session::profile
   /// What happens when the context is full: an error, or the older half of the tokens behind the
@@ -136,17 +159,19 @@ class OCTAVO_API Session {
   Session& operator=(Session&&) noexcept;
 
   const Model& model() const;
-  int64_t position() const;     ///< tokens held
-  int64_t context() const;      ///< tokens that fit
-  bool shifts_context() const;  ///< SessionOptions::context_shift
-  int64_t cache_bytes() const;  ///< memory of keys and values now, what forks share included
+  int64_t position() const;      ///< tokens held
+  int64_t context() const;       ///< tokens that fit
+  bool shifts_context() const;   ///< SessionOptions::context_shift
+  int64_t cache_bytes() const;   ///< memory of keys and values now, what forks share included
+  CacheType cache_type() const;  ///< how keys and values are kept; never kAuto
+  int threads() const;           ///< that compute, never 0
   /// All ids that it holds, in order; valid until the next call that changes them.
   std::span<const int32_t> tokens() const;
 
   /// Appends ids and returns the logits [vocab] after the last one; valid until the next call.
   /// Throws Error(kOutOfRange) when they do not fit (with context_shift they always do),
-  /// Error(kInvalidArgument) for no ids or unknown ones, Error(kCancelled) when on_progress ended
-  /// it.
+  /// Error(kInvalidArgument) for no ids or unknown ones, Error(kCancelled) when cancel or
+  /// on_progress ended it.
   std::span<const float> feed(std::span<const int32_t> ids);
   /// As feed, but gives the logits of every token from ids[first] on: sink(index in ids, logits
   /// [vocab]).
@@ -161,6 +186,13 @@ class OCTAVO_API Session {
   /// has to compute are done; false: the call ends with Error(kCancelled) unless it was the last
   /// chunk. What is computed stays in the session, which can go on from there. {} ends it.
   void on_progress(std::function<bool(int64_t done, int64_t total)> callback);
+  /// Ends the call that is at work (feed, evaluate, prompt or generate) within a layer of the
+  /// model: feed, evaluate and prompt with Error(kCancelled), generate with
+  /// StopReason::kCancelled. The chunk of tokens being computed is dropped, those before it stay,
+  /// and the session can go on from there. Does nothing when no call is at work, or when it has
+  /// computed all already; a second time does no more than the first. From any thread, from a
+  /// callback and from a signal handler, while the session is neither moved nor destroyed.
+  void cancel() noexcept;
 
   /// Forgets all tokens.
   void reset();
@@ -186,8 +218,10 @@ class OCTAVO_API Session {
   std::vector<OpProfile> profile() const;
   void reset_profile();
 
- private:
   struct OCTAVO_HIDDEN Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -270,34 +304,72 @@ class OCTAVO_API Sampler {
 };
 
 /// One generated token. `text` is whole UTF-8: a character split over tokens comes with its last
-/// byte.
+/// byte, and what may be the beginning of a stop text when it turned out to be none.
 struct Token {
   int32_t id = 0;
   std::string text;
+  float logprob = 0;                       ///< with GenerateOptions::logprobs of 0 or more
+  std::span<const TokenLogprob> top = {};  ///< the most likely, best first; during the callback
 };
 
-enum class StopReason { kEos, kMaxTokens, kContextFull, kCallback };
+enum class StopReason {
+  kEos,          ///< the model ended its text, or the grammar did
+  kMaxTokens,    ///< GenerateOptions::max_tokens
+  kContextFull,  ///< there is no room for more
+  kCallback,     ///< on_token returned false
+  kStopText,     ///< one of GenerateOptions::stop
+  kCancelled,    ///< Session::cancel, GenerateOptions::cancel, or on_progress returned false
+};
+
+/// Whether later tokens are guessed and checked together; what is generated stays the same.
+enum class Speculation { kAuto, kOff, kOn };
 
 struct GenerateOptions {
   int64_t max_tokens = 128;  ///< negative: until EOS or the context is full
   /// The prompt is all that comes before, not what is appended to the session: as Session::prompt.
   bool whole_prompt = false;
+  /// The text ends in front of the first of these that it would have; of those that begin at the
+  /// same place the first in the list counts.
+  std::vector<std::string> stop = {};
+  /// Log probabilities as the model has them, before any stage of the sampler. -1: none; 0: of the
+  /// token; more: and of that many most likely tokens.
+  int logprobs = -1;
+  /// Ends the call as Session::cancel does; requested before the call, nothing is computed.
+  std::stop_token cancel = {};
+  Speculation speculation = Speculation::kAuto;
 };
 
 struct GenerateResult {
   StopReason reason = StopReason::kEos;
-  int64_t prompt_tokens = 0, generated_tokens = 0;
-  int64_t reused = 0;  ///< of the prompt's tokens, with whole_prompt: were there already
-  double prefill_seconds = 0, decode_seconds = 0;
+  int stop_index = -1;  ///< which of GenerateOptions::stop; -1: none
+  int64_t prompt_tokens = 0;
+  int64_t reused = 0;            ///< of the prompt's tokens, with whole_prompt: were there already
+  int64_t generated_tokens = 0;  ///< that on_token had; EOS is none
+  /// Tokens, EOS included, that decode_seconds went to: the first comes out of the prompt's pass.
+  int64_t decoded_tokens = 0;
+  double prefill_seconds = 0;  ///< until there was something to choose the first token from
+  double decode_seconds = 0;   ///< computing alone, without sampling and callbacks
+  int64_t drafted = 0;         ///< tokens that speculation guessed
+  int64_t accepted = 0;        ///< of those: were right
 };
 
-/// Feeds `prompt` and generates until EOS (or the end of the grammar, which is the same), the
-/// limit, the context's end, or until on_token returns false. The last token that it gives is not
-/// in the session yet. `prompt` may be session.tokens() with whole_prompt: to go on where the
-/// session is. Throws Error(kInvalidArgument) for an empty prompt and Error(kOutOfRange) for one
-/// that does not fit.
+using TokenCallback = std::function<bool(const Token&)>;
+
+/// Feeds `prompt` and generates until EOS (or the end of the grammar, which is the same), a stop
+/// text, the limit, the context's end, a cancel, or until on_token returns false; on_token may be
+/// empty. The last token that it gives is not in the session yet. A cancel is a result like others,
+/// nothing is thrown; what was held back then is not given. `prompt` may be session.tokens() with
+/// whole_prompt: to go on where the session is. Throws Error(kInvalidArgument) for an empty prompt
+/// or options that make no sense, Error(kOutOfRange) for a prompt that does not fit, and
+/// Error(kUnsupported) for stop texts on a model without a tokenizer; the session is then as
+/// before.
 OCTAVO_API GenerateResult generate(Session& session, std::span<const int32_t> prompt,
                                    const GenerateOptions& options, const SamplingOptions& sampling,
-                                   const std::function<bool(const Token&)>& on_token);
+                                   const TokenCallback& on_token);
+/// The answer to a conversation, encoded as Model::encode_chat does and always the whole prompt:
+/// what of it the session holds already is not computed again. Throws what encode_chat does, too.
+OCTAVO_API GenerateResult generate(Session& session, std::span<const ChatMessage> messages,
+                                   const GenerateOptions& options, const SamplingOptions& sampling,
+                                   const TokenCallback& on_token, const ChatOptions& chat = {});
 
 }  // namespace octavo

@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "text/grammar/gbnf_parser.h"
 #include "text/grammar/json_schema.h"
-#include "text/text_stream.h"
+#include "text/piece_stream.h"
 
 namespace octavo {
 namespace {
@@ -96,7 +96,7 @@ void GrammarStage::accept(int32_t id) {
   // Control tokens are no text, and neither are spaces where all in front are taken away.
   at_start_ = kind == PieceKind::kControl ||
               (kind == PieceKind::kText && tokenizer_.leading_space() == LeadingSpace::kDropAll &&
-               TextStream(tokenizer_).add(id).empty());
+               PieceStream(tokenizer_).add(id).empty());
 }
 
 }  // namespace octavo

@@ -47,7 +47,7 @@ class GrammarStage final : public SamplerStage {
   const TokenTries& tries_;
   int32_t eos_;
   GrammarMatcher::State state_ = GrammarMatcher::kStart;
-  bool at_start_ = true;                                        ///< as TextStream's
+  bool at_start_ = true;                                        ///< as PieceStream's
   bool ended_ = false;                                          ///< by EOS
   std::unordered_map<GrammarMatcher::State, TokenMask> masks_;  ///< without at_start_
   TokenMask start_mask_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "text/text_stream.h"
+#include "text/piece_stream.h"
 
 namespace octavo {
 namespace {
@@ -15,7 +15,7 @@ std::string text_of(const Tokenizer& tokenizer, int32_t id, bool at_start) {
   if (piece.kind == PieceKind::kByte) return piece.text;
   if (piece.kind != PieceKind::kText) return {};
   std::string text = piece.text;
-  if (at_start) text = TextStream(tokenizer, true).add(id);
+  if (at_start) text = PieceStream(tokenizer, true).add(id);
   return text.size() <= kMaxText ? text : std::string();
 }
 

@@ -15,7 +15,7 @@ namespace octavo {
 /// Immutable.
 class TokenTrie {
  public:
-  /// `at_start`: texts as they come out at the very start of a text, where TextStream takes the
+  /// `at_start`: texts as they come out at the very start of a text, where PieceStream takes the
   /// space in front away.
   TokenTrie(const Tokenizer& tokenizer, bool at_start);
 

@@ -1,4 +1,4 @@
-#include "text/text_stream.h"
+#include "text/piece_stream.h"
 
 #include <gtest/gtest.h>
 
@@ -30,13 +30,13 @@ enum Id : int32_t { kUnknown, kBos, kSpace, kHello, kY, kE2, k82, kAC };
 
 std::string text_of(LeadingSpace rule, const std::vector<int32_t>& ids, bool at_start = true) {
   const SmallTokenizer tokenizer(rule);
-  TextStream stream(tokenizer, at_start);
+  PieceStream stream(tokenizer, at_start);
   std::string text;
   for (const int32_t id : ids) text += stream.add(id);
   return text + stream.finish();
 }
 
-TEST(TextStreamTest, DropsTheSpaceThatEncodingPutInFront) {
+TEST(PieceStreamTest, DropsTheSpaceThatEncodingPutInFront) {
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kHello, kHello}), "hello hello");
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kBos, kHello}), "hello");
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kSpace, kHello}), " hello");
@@ -46,38 +46,38 @@ TEST(TextStreamTest, DropsTheSpaceThatEncodingPutInFront) {
   EXPECT_EQ(text_of(LeadingSpace::kKeep, {kBos, kHello}), " hello");
 }
 
-TEST(TextStreamTest, ContinuationKeepsItsSpace) {
+TEST(PieceStreamTest, ContinuationKeepsItsSpace) {
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kHello}, false), " hello");
   EXPECT_EQ(text_of(LeadingSpace::kDropAll, {kSpace, kHello}, false), "  hello");
 }
 
-TEST(TextStreamTest, UnknownKeepsItsSpaces) {
+TEST(PieceStreamTest, UnknownKeepsItsSpaces) {
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kUnknown, kHello}), " ⁇  hello");
 }
 
-TEST(TextStreamTest, BytesJoinIntoCharacters) {
+TEST(PieceStreamTest, BytesJoinIntoCharacters) {
   const SmallTokenizer tokenizer(LeadingSpace::kDropOne);
-  TextStream stream(tokenizer);
+  PieceStream stream(tokenizer);
   EXPECT_EQ(stream.add(kE2), "");
   EXPECT_EQ(stream.add(k82), "");
   EXPECT_EQ(stream.add(kAC), "€");
   EXPECT_EQ(stream.add(kHello), " hello");
 }
 
-TEST(TextStreamTest, AnotherPieceEndsARunOfBytes) {
+TEST(PieceStreamTest, AnotherPieceEndsARunOfBytes) {
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kE2, k82, kHello}), "\xEF\xBF\xBD\xEF\xBF\xBD hello");
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kE2, kBos, k82}), "\xEF\xBF\xBD\xEF\xBF\xBD");
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kY, kE2}), "y\xEF\xBF\xBD");
 }
 
-TEST(TextStreamTest, IdsBeyondTheTokenizerHaveNoText) {
+TEST(PieceStreamTest, IdsBeyondTheTokenizerHaveNoText) {
   EXPECT_EQ(text_of(LeadingSpace::kDropOne, {kHello, 1000, -1, kY}), "helloy");
 }
 
-TEST(TextStreamTest, WhatIsShownIsAlwaysTheStartOfTheText) {
+TEST(PieceStreamTest, WhatIsShownIsAlwaysTheStartOfTheText) {
   const auto tokenizer = make_tokenizer(read_file(pocket_mixtral() / "tokenizer.model"), "pocket");
   const std::string text = "Il était une fois 😂 a café — naïve! ∑x²";
-  TextStream stream(*tokenizer);
+  PieceStream stream(*tokenizer);
   std::string shown;
   int held_back = 0;
   for (const int32_t id : tokenizer->encode(text)) {

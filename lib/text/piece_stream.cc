@@ -1,4 +1,4 @@
-#include "text/text_stream.h"
+#include "text/piece_stream.h"
 
 namespace octavo {
 namespace {
@@ -7,7 +7,7 @@ constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";  // U+2581
 
 }  // namespace
 
-std::string TextStream::add(int32_t id) {
+std::string PieceStream::add(int32_t id) {
   Piece piece;
   if (id >= 0 && id < tokenizer_.size()) piece = tokenizer_.piece(id);
   if (piece.kind == PieceKind::kByte) {
@@ -30,7 +30,7 @@ std::string TextStream::add(int32_t id) {
 }
 
 std::string decode(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
-  TextStream stream(tokenizer);
+  PieceStream stream(tokenizer);
   std::string text;
   for (const int32_t id : ids) text += stream.add(id);
   return text + stream.finish();

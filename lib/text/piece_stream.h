@@ -11,11 +11,11 @@
 
 namespace octavo {
 
-class TextStream {
+class PieceStream {
  public:
   /// `at_start`: no text comes before, so the space that encoding put there is taken away again.
   /// The tokenizer must outlive the stream.
-  explicit TextStream(const Tokenizer& tokenizer, bool at_start = true)
+  explicit PieceStream(const Tokenizer& tokenizer, bool at_start = true)
       : tokenizer_(tokenizer), at_start_(at_start) {}
 
   /// Text that is whole with this id; ids beyond the tokenizer's own (a padded vocabulary) have
