@@ -12,6 +12,7 @@
 #include "files.h"
 #include "io/printable.h"
 #include "progress.h"
+#include "signals_cancel.h"
 
 namespace octavo::cli {
 namespace {
@@ -20,7 +21,10 @@ volatile std::sig_atomic_t interrupted = 0;
 
 void catch_interrupts() {
   struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_handler = [](int) {
+    interrupted = 1;
+    SignalsCancel::cancel();
+  };
   ::sigaction(SIGINT, &action, nullptr);  // no SA_RESTART: reading a line ends too
 }
 

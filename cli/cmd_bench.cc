@@ -109,13 +109,13 @@ double mean_keys(const ModelInfo& model, int64_t before, int64_t tokens) {
 
 /// What a token costs, from the file's directory.
 void count_work(const BenchArguments& arguments, const ModelFile& file, const ModelInfo& m,
-                BenchResult& result) {
+                CacheType cache, BenchResult& result) {
   const ModelTotals totals = total(file.directory());
   // Prefill needs the logits of its last token only.
   const auto matrices = static_cast<double>(totals.active_weights - m.vocab * m.dim);
   const auto attention = static_cast<double>(4 * m.layers * m.heads * m.head_dim);
   result.prefill_operations = 2 * matrices + attention * mean_keys(m, 0, arguments.prompt);
-  const NamedCacheType& type = cache_type_of(arguments.model.cache, m);
+  const NamedCacheType& type = cache_type_of(cache);
   const auto values = static_cast<double>(2 * m.layers * m.kv_heads * m.head_dim);
   result.cache_type = type.name;
   result.decode_cache_bytes =
@@ -155,7 +155,7 @@ BenchResult measure(const BenchArguments& arguments) {
   result.cache_bytes = session.cache_bytes();
   result.after = measure_machine(sizes.threads);
   result.machine = faster(result.before, result.after);
-  count_work(arguments, ModelFile(sizes.path), model.info(), result);
+  count_work(arguments, ModelFile(sizes.path), model.info(), session.cache_type(), result);
   return result;
 }
 

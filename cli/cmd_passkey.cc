@@ -14,6 +14,7 @@
 #include "passkey_prompt.h"
 #include "passkey_report.h"
 #include "progress.h"
+#include "signals_cancel.h"
 
 namespace octavo::cli {
 namespace {
@@ -56,6 +57,7 @@ class PasskeyRun {
     ModelArguments sizes = arguments.model;
     sizes.context = result_.lengths.back();
     session_.emplace(model, session_options(sizes));
+    result_.cache = session_->cache_type();
     plan();
   }
 
@@ -110,13 +112,8 @@ class PasskeyRun {
       bar.show(done_ + std::min(done, planned), total_, note());
       return !stop.requested();
     });
-    std::span<const float> logits;  // [vocab]
-    try {
-      logits = session_->prompt(prompt.ids);
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::kCancelled) return false;
-      throw;
-    }
+    const SignalsCancel cancelled(*session_);
+    const std::span<const float> logits = session_->prompt(prompt.ids);  // [vocab]
     if (stop.requested()) return false;
     session_->on_progress({});
     done_ += planned;

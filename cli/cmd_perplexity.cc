@@ -51,7 +51,8 @@ int measure(const PerplexityArguments& arguments) {
   Session session(model, options);
   std::optional<AtomicFile> svg;  // here, so that a wrong path shows before the work
   if (!arguments.svg.empty()) svg.emplace(arguments.svg);
-  PerplexityResult result{{}, PositionLosses(context), context, text.chunks()};
+  PerplexityResult result{
+      {}, PositionLosses(context), context, text.chunks(), session.cache_type()};
   const StopRequest stop;
   {
     ProgressBar bar("scoring", "tokens");

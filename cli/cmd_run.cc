@@ -57,8 +57,8 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
                     "Say on standard error how fast it went, op by op");
   command->footer(
       "The generated text alone goes to standard output, token by token, and a line end after it.\n"
-      "Ctrl-C ends the text after the current token, with --session also a long prompt after the\n"
-      "current chunk, whose tokens are then in FILE; the exit code is 130.");
+      "Ctrl-C ends the text, with --session also a long prompt, whose finished chunks are then in\n"
+      "FILE; the exit code is 130.");
   command->callback([command, arguments, &action] {
     draw_seed(*command, arguments->sampling);
     action = [arguments] { return run(*arguments); };

@@ -1,6 +1,7 @@
 #include "conversation.h"
 
 #include "core/error.h"
+#include "signals_cancel.h"
 
 namespace octavo::cli {
 namespace {
@@ -107,6 +108,7 @@ Answer Conversation::generate_answer(const std::vector<int32_t>& ids,
     generated.push_back(token.id);
     return on_text(token.text.substr(spaced ? 1 : 0));
   };
+  const SignalsCancel cancelled(session_);
   answer.result = generate(session_, ids, {.max_tokens = options_.max_tokens, .whole_prompt = true},
                            sampling, on_token);
   answer.interrupted = answer.result.reason == StopReason::kCallback ||

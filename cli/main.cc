@@ -7,6 +7,7 @@
 #include <string>
 
 #include "commands.h"
+#include "octavo/error.hpp"
 
 namespace octavo::cli {
 namespace {
@@ -38,6 +39,9 @@ void add_commands(CLI::App& app, std::function<int()>& action) {
 int run_action(const std::function<int()>& action) {
   try {
     return action();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kCancelled) return kExitInterrupted;
+    print_error(error.what());
   } catch (const std::bad_alloc&) {
     print_error("out of memory; a smaller --ctx or a smaller model needs less");
   } catch (const std::exception& error) {

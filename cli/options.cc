@@ -136,8 +136,7 @@ ModelOptions model_options(const ModelArguments& arguments) {
   return options;
 }
 
-const NamedCacheType& cache_type_of(CacheType type, const ModelInfo& model) {
-  if (type == CacheType::kAuto) type = model.format == "f32" ? CacheType::kF32 : CacheType::kF16;
+const NamedCacheType& cache_type_of(CacheType type) {
   return *std::find_if(kCacheTypes.begin(), kCacheTypes.end(),
                        [type](const NamedCacheType& t) { return t.type == type; });
 }

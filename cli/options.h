@@ -62,8 +62,7 @@ struct NamedCacheType {
   double value_bytes;  ///< of one number, its share of a scale included; 0 for kAuto
 };
 
-/// What a session on `model` with `type` really keeps: kAuto is resolved.
-const NamedCacheType& cache_type_of(CacheType type, const ModelInfo& model);
+const NamedCacheType& cache_type_of(CacheType type);
 
 SessionOptions session_options(const ModelArguments& arguments);
 

@@ -51,7 +51,7 @@ std::string passkey_json(const PasskeyArguments& arguments, const PasskeyResult&
   using nlohmann::json;
   json root = {{"model", arguments.model.path},
                {"format", model.format},
-               {"cache_type", cache_type_of(arguments.model.cache, model).name},
+               {"cache_type", cache_type_of(result.cache).name},
                {"seed", arguments.seed},
                {"trials", arguments.trials},
                {"lengths", result.lengths},

@@ -29,6 +29,7 @@ struct PasskeyAnswer {
 struct PasskeyResult {
   std::vector<int64_t> lengths, depths;  ///< ascending
   std::vector<PasskeyAnswer> answers;
+  CacheType cache = CacheType::kAuto;
 
   static constexpr int64_t kEvery = -1;  ///< instead of a length or a depth
 

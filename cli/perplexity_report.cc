@@ -51,7 +51,7 @@ std::string perplexity_json(const PerplexityArguments& arguments, const Perplexi
   json root = score_json(result.all);
   root["model"] = arguments.model.path;
   root["format"] = model.format;
-  root["cache_type"] = cache_type_of(arguments.model.cache, model).name;
+  root["cache_type"] = cache_type_of(result.cache).name;
   root["file"] = arguments.file;
   root["context"] = result.context;
   root["chunks"] = result.chunks;

@@ -21,6 +21,7 @@ struct PerplexityResult {
   Score all;
   PositionLosses positions;  ///< of the same losses
   int64_t context = 0, chunks = 0;
+  CacheType cache = CacheType::kAuto;
 };
 
 /// One line; with --by-position a table.

@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "octavo/error.hpp"
+#include "signals_cancel.h"
 
 namespace octavo::cli {
 namespace {
@@ -65,7 +66,10 @@ void ProgressBar::show(int64_t done, int64_t total, const std::string& note) {
 
 StopRequest::StopRequest() {
   struct sigaction action = {};
-  action.sa_handler = [](int) { stop_requested = 1; };
+  action.sa_handler = [](int) {
+    stop_requested = 1;
+    SignalsCancel::cancel();
+  };
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "files.h"
+#include "signals_cancel.h"
 
 namespace octavo::cli {
 
@@ -54,6 +55,7 @@ void score_part(Session& session, const ScoredText& text, int64_t chunk, int64_t
                 int64_t last, const std::function<void(int64_t, std::span<const float>)>& sink) {
   const auto part =
       text.chunk(chunk).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first));
+  const SignalsCancel cancelled(session);
   const int64_t scored = std::max<int64_t>(text.first_scored() - first, 0);
   if (scored >= last - first) {
     session.feed(part);

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "files.h"
 #include "profile_table.h"
+#include "signals_cancel.h"
 
 namespace octavo::cli {
 namespace {
@@ -26,7 +27,10 @@ void on_interrupt(void (*handler)(int)) {
 
 /// Until the first token there is nothing to end cleanly, unless there is a session to save.
 void leave_at_once(int) { ::_exit(kExitInterrupted); }
-void end_after_this_token(int) { interrupted = 1; }
+void end_within_this_token(int) {
+  interrupted = 1;
+  SignalsCancel::cancel();
+}
 
 void print_rate(const char* what, int64_t tokens, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
@@ -96,7 +100,7 @@ std::vector<int32_t> TextRun::held() const {
 }
 
 int TextRun::finish(std::span<const int32_t> prompt) {
-  if (saves_) on_interrupt(end_after_this_token);
+  if (saves_) on_interrupt(end_within_this_token);
   bar_.emplace("prompt", "tokens");
   session_.on_progress([this](int64_t done, int64_t total) {
     if (bar_ && total > chunk_) bar_->show(done, total);
@@ -111,6 +115,7 @@ int TextRun::finish(std::span<const int32_t> prompt) {
 }
 
 void TextRun::generate_from(std::span<const int32_t> prompt) {
+  const SignalsCancel cancelled(session_);
   const GenerateOptions options = {.max_tokens = arguments_.max_tokens, .whole_prompt = saves_};
   result_ = generate(session_, prompt, options, arguments_.sampling, [this](const Token& token) {
     end_prefill();
@@ -125,7 +130,7 @@ void TextRun::end_prefill() {
   if (prefill_ended_) return;
   prefill_ended_ = true;
   bar_.reset();
-  if (!saves_) on_interrupt(end_after_this_token);
+  if (!saves_) on_interrupt(end_within_this_token);
   if (saves_ && !arguments_.session_all) kept_.emplace(session_.fork());
   prefill_ = session_.profile();
   session_.reset_profile();

@@ -42,7 +42,9 @@ struct Sampler::Impl {
   Impl(std::shared_ptr<const Model::Impl> opened, const SamplingOptions& options)
       : model(std::move(opened)),
         chain(options, make_grammar(options),
-              breaker_test(model ? model->tokenizer.get() : nullptr, options)) {}
+              breaker_test(model ? model->tokenizer.get() : nullptr, options)) {
+    if (model) chain.check_bias(static_cast<size_t>(model->info.vocab));
+  }
 
   std::unique_ptr<SamplerStage> make_grammar(const SamplingOptions& options) {
     check_sampling_options(options);  // before its grammar is looked at
@@ -84,6 +86,11 @@ void Sampler::continue_text() {
 
 int32_t Sampler::sample(std::span<const float> logits) {
   if (logits.empty()) fail(ErrorCode::kInvalidArgument, "there are no logits to sample from");
+  const auto count = static_cast<int64_t>(logits.size());
+  if (impl_->model && count != impl_->model->info.vocab) {
+    fail(ErrorCode::kInvalidArgument, "{} logits are none of a model with a vocabulary of {}",
+         count, impl_->model->info.vocab);
+  }
   return impl_->chain.sample(logits);
 }
 

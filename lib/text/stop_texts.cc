@@ -1,5 +1,8 @@
 #include "text/stop_texts.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "core/error.h"
 #include "text/utf8_stream.h"
 
@@ -33,23 +36,22 @@ std::string StopTexts::add(std::string_view piece) {
 std::string StopTexts::finish() { return found_ >= 0 ? std::string() : show(true); }
 
 std::string StopTexts::show(bool at_end) {
-  size_t begin = 0;
-  for (bool is_begun = false; begin < held_.size() && !is_begun; begin += is_begun ? 0 : 1) {
+  for (size_t begin = 0; begin < held_.size(); ++begin) {
     const std::string_view rest = std::string_view(held_).substr(begin);
-    for (size_t i = 0; i < texts_.size() && !is_begun; ++i) {
-      const std::string_view text = texts_[i];
-      if (rest.starts_with(text)) {
-        found_ = static_cast<int>(i);
-        held_.resize(begin);
-        return std::exchange(held_, {});
-      }
-      // An earlier one that may still come leaves later ones waiting.
-      is_begun = !at_end && text.starts_with(rest);
+    const auto first = std::find_if(texts_.begin(), texts_.end(), [&](const std::string& text) {
+      return rest.starts_with(text) || (!at_end && text.starts_with(rest));
+    });
+    if (first == texts_.end()) continue;
+    std::string shown = held_.substr(0, begin);
+    if (rest.starts_with(*first)) {
+      found_ = static_cast<int>(first - texts_.begin());
+      held_.clear();
+    } else {
+      held_.erase(0, begin);  // it may still come, before those behind it in the list
     }
+    return shown;
   }
-  std::string shown = held_.substr(0, begin);
-  held_.erase(0, begin);
-  return shown;
+  return std::exchange(held_, {});
 }
 
 }  // namespace octavo

@@ -40,15 +40,11 @@ TEST(CacheOptionsTest, ReachTheSession) {
   EXPECT_THROW(parsed({"--chunk", "many"}), CLI::ParseError);
 }
 
-TEST(CacheOptionsTest, AutoIsWhatTheLibraryChooses) {
-  ModelInfo model;
-  model.format = "q4_k";
-  EXPECT_EQ(cli::cache_type_of(CacheType::kAuto, model).name, "f16");
-  EXPECT_EQ(cli::cache_type_of(CacheType::kBF16, model).name, "bf16");
-  model.format = "f32";
-  EXPECT_EQ(cli::cache_type_of(CacheType::kAuto, model).name, "f32");
-  EXPECT_EQ(cli::cache_type_of(CacheType::kAuto, model).value_bytes, 4);
-  EXPECT_EQ(cli::cache_type_of(CacheType::kF16, model).value_bytes, 2);
+TEST(CacheOptionsTest, TypesHaveNamesAndSizes) {
+  EXPECT_EQ(cli::cache_type_of(CacheType::kBF16).name, "bf16");
+  EXPECT_EQ(cli::cache_type_of(CacheType::kF32).value_bytes, 4);
+  EXPECT_EQ(cli::cache_type_of(CacheType::kF16).value_bytes, 2);
+  EXPECT_EQ(cli::cache_type_of(CacheType::kQ8_0).value_bytes, 34.0 / 32);
 }
 
 /// Logits by `octavo eval`.

@@ -72,7 +72,8 @@ class OCTAVO_API Model {
   /// Ids of `text`, with BOS in front if `bos`. Throws Error(kUnsupported) on a model without a
   /// tokenizer.
   std::vector<int32_t> tokenize(std::string_view text, bool bos = true) const;
-  /// Text of ids; control tokens give nothing, bytes that are no UTF-8 give U+FFFD.
+  /// Text of ids; control tokens give nothing, bytes that are no UTF-8 give U+FFFD. Throws
+  /// Error(kInvalidArgument) for ids outside the vocabulary, and what tokenize does.
   std::string detokenize(std::span<const int32_t> ids) const;
   /// Ids of a conversation, up to where the answer begins. What a message says is never taken for a
   /// control token. Throws Error(kInvalidArgument) for no messages, unknown roles or roles out of
@@ -153,6 +154,7 @@ struct RoutedToken {
 /// docs/sessions.md tells more of saving, forking and the prefix that is not computed again.
 class OCTAVO_API Session {
  public:
+  /// Throws Error(kInvalidArgument) for options outside their range.
   explicit Session(const Model& model, const SessionOptions& options = {});
   ~Session();
   Session(Session&&) noexcept;
@@ -174,17 +176,18 @@ class OCTAVO_API Session {
   /// on_progress ended it.
   std::span<const float> feed(std::span<const int32_t> ids);
   /// As feed, but gives the logits of every token from ids[first] on: sink(index in ids, logits
-  /// [vocab]).
+  /// [vocab]). What sink throws ends it behind the chunk that is computed. Throws
+  /// Error(kInvalidArgument) for a `first` that is none of the ids, too.
   void evaluate(std::span<const int32_t> ids, int64_t first,
                 const std::function<void(int64_t, std::span<const float>)>& sink);
   /// Makes the session hold exactly `ids`, of which the beginning that it holds already is not
-  /// computed again, and returns the logits after the last one as feed does.
+  /// computed again, and returns the logits after the last one as feed does, with its errors.
   std::span<const float> prompt(std::span<const int32_t> ids);
   /// Ids that the last prompt() did not have to compute.
   int64_t reused() const;
-  /// Called after each chunk of feed, evaluate and prompt with how many of the ids that the call
-  /// has to compute are done; false: the call ends with Error(kCancelled) unless it was the last
-  /// chunk. What is computed stays in the session, which can go on from there. {} ends it.
+  /// Called after each chunk of feed, evaluate, prompt and generate with how many of the ids that
+  /// the call has to compute are done; false cancels the call, unless that was the last chunk. What
+  /// is computed stays in the session, which can go on from there. {} ends it.
   void on_progress(std::function<bool(int64_t done, int64_t total)> callback);
   /// Ends the call that is at work (feed, evaluate, prompt or generate) within a layer of the
   /// model: feed, evaluate and prompt with Error(kCancelled), generate with
@@ -290,12 +293,15 @@ class OCTAVO_API Sampler {
   /// Text comes before what is sampled, though accept has seen none: a space in front of the first
   /// token counts.
   void continue_text();
-  /// Throws Error(kUnsupported) when no token can go on with the grammar.
+  /// Throws Error(kUnsupported) when no token can go on with the grammar, Error(kInvalidArgument)
+  /// for no logits, or not as many as the model that it knows has tokens.
   int32_t sample(std::span<const float> logits);
   /// The grammar is complete and allows nothing more.
   bool finished() const;
 
-  /// What the model itself says, before any stage: `id` first, then the `count` most likely tokens.
+  /// What the model itself says, before any stage: `id` first, then the `count` most likely tokens,
+  /// or all there are. Throws Error(kInvalidArgument) for an id that has no logit, or a count below
+  /// 0.
   static std::vector<TokenLogprob> logprobs(std::span<const float> logits, int32_t id, int count);
 
  private:

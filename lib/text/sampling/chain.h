@@ -19,6 +19,8 @@ class SamplerChain {
                std::function<bool(int32_t)> is_breaker);
 
   void accept(int32_t id);
+  /// Throws Error(kInvalidArgument) for a bias on a token that is none of `vocab`, as sample does.
+  void check_bias(size_t vocab) const;
   /// `logits` [vocab]. The chosen token is accepted.
   int32_t sample(std::span<const float> logits);
 
@@ -26,7 +28,6 @@ class SamplerChain {
   void add_changing_stages(const SamplingOptions& options, std::unique_ptr<SamplerStage> grammar,
                            std::function<bool(int32_t)> is_breaker);
   void add_choosing_stages(const SamplingOptions& options);
-  void check_bias(size_t vocab) const;
 
   struct Choice {
     int32_t id;
