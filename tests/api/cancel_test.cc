@@ -23,7 +23,7 @@ ModelConfig mixture_config(int64_t window) {
   return config;
 }
 
-constexpr SamplingOptions kGreedy = {.temperature = 0};
+const SamplingOptions kGreedy = {.temperature = 0};
 
 struct Shape {
   int64_t window, chunk;

@@ -121,7 +121,7 @@ TEST_F(GenerateOptionsTest, LogprobsAreTheModelsOwn) {
     EXPECT_EQ(token.top.size(), 5u);
     for (size_t i = 0; i < token.top.size(); ++i) {
       EXPECT_NEAR(token.top[i].logprob, expected(token.top[i].id), 1e-4);
-      if (i > 0) EXPECT_LE(token.top[i].logprob, token.top[i - 1].logprob);
+      EXPECT_LE(token.top[i].logprob, token.top[i == 0 ? 0 : i - 1].logprob);
     }
     EXPECT_EQ(token.top[0].id, std::max_element(logits.begin(), logits.end()) - logits.begin());
     logits = other.feed(std::span(&token.id, 1));
