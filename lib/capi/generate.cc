@@ -1,11 +1,8 @@
-// Samplers and generating in C.
+// Generating in C.
 #include "capi/objects.h"
 #include "capi/structs.h"
 
 using octavo::capi::guarded;
-using octavo::capi::require;
-using octavo::capi::samplers;
-using octavo::capi::SamplerUse;
 
 namespace octavo::capi {
 namespace {
@@ -32,6 +29,7 @@ octavo_generate_result empty_result() {
   result.struct_size = sizeof result;
   result.reason = OCTAVO_STOP_CALLBACK;
   result.last_token = -1;
+  result.stop_index = -1;
   return result;
 }
 
@@ -49,7 +47,9 @@ struct TokenReceiver {
                                 .text = token.text.c_str(),
                                 .text_size = token.text.size(),
                                 .id = token.id,
-                                .reserved = 0};
+                                .logprob = 0,
+                                .top = nullptr,
+                                .top_count = 0};
     is_ended_by_callback = callback != nullptr && callback(&given, user) != 0;
     return !is_ended_by_callback && !is_cancelled;
   }
@@ -83,40 +83,6 @@ void run(const octavo_session* session, std::span<const int32_t> prompt,
 }  // namespace octavo::capi
 
 extern "C" {
-
-octavo_status octavo_sampler_create(const octavo_sampling_options* options,
-                                    octavo_sampler** sampler) {
-  return guarded([&] {
-    require(sampler, "sampler");
-    *sampler = nullptr;
-    *sampler = samplers().add(
-        std::make_shared<octavo::capi::SamplerObject>(octavo::capi::sampling_options(options)));
-  });
-}
-
-octavo_status octavo_sampler_free(octavo_sampler* sampler) {
-  return guarded([&] {
-    if (sampler != nullptr) samplers().remove(sampler);
-  });
-}
-
-octavo_status octavo_sampler_accept(octavo_sampler* sampler, int32_t id) {
-  return guarded([&] { SamplerUse(sampler)->sampler.accept(id); });
-}
-
-octavo_status octavo_sampler_sample(octavo_sampler* sampler, const float* logits, size_t vocab,
-                                    int32_t* id) {
-  return guarded([&] {
-    const SamplerUse use(sampler);
-    require(logits, "logits");
-    require(id, "id");
-    if (vocab == 0 || vocab > std::numeric_limits<int32_t>::max()) {
-      throw octavo::capi::Failure{OCTAVO_INVALID_ARGUMENT,
-                                  "there cannot be " + std::to_string(vocab) + " logits"};
-    }
-    *id = use->sampler.sample({logits, vocab});
-  });
-}
 
 octavo_status octavo_generate(octavo_session* session, const int32_t* prompt, size_t count,
                               const octavo_generate_options* options,

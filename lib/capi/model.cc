@@ -17,11 +17,7 @@ octavo_status octavo_model_open(const char* path, const octavo_model_options* op
   return guarded([&] {
     require(model, "model");
     *model = nullptr;
-    octavo::ModelOptions wanted;
-    const auto read =
-        octavo::capi::read_struct(options, {sizeof(octavo_model_options), wanted.device.c_str()});
-    require(read.device, "device");
-    if (options != nullptr) wanted.device = read.device;
+    const octavo::ModelOptions wanted = octavo::capi::model_options(options);
     *model = models().add(
         std::make_shared<octavo::Model>(octavo::Model::open(octavo::capi::path_of(path), wanted)));
   });

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <set>
+#include <string>
 
 #include "capi/handles.h"
 #include "octavo/octavo.hpp"
@@ -16,10 +18,11 @@ struct SessionObject {
   std::atomic<bool> is_busy = false, is_cancelled = false;
   octavo_progress_callback on_progress = nullptr;
   void* progress_user = nullptr;
+  std::set<std::string> op_names;  ///< that the caller was given pointers to
 };
 
 struct SamplerObject {
-  explicit SamplerObject(const SamplingOptions& options) : sampler(options) {}
+  explicit SamplerObject(Sampler made) : sampler(std::move(made)) {}
 
   Sampler sampler;
   std::atomic<bool> is_busy = false;

@@ -54,7 +54,9 @@ octavo_status octavo_session_get_info(const octavo_session* session, octavo_sess
                                        .position = use->session.position(),
                                        .context = use->session.context(),
                                        .cache_bytes = use->session.cache_bytes(),
-                                       .reused = use->session.reused()};
+                                       .reused = use->session.reused(),
+                                       .threads = 0,
+                                       .cache = OCTAVO_CACHE_AUTO};
     octavo::capi::write_struct(info, info->struct_size, value);
   });
 }
@@ -154,6 +156,26 @@ octavo_status octavo_session_on_routing(octavo_session* session, octavo_routing_
       callback(&token, user);
     });
   });
+}
+
+octavo_status octavo_session_profile(const octavo_session* session, octavo_op_profile* ops,
+                                     size_t capacity, size_t* count) {
+  return guarded([&] {
+    const SessionUse use(session);
+    std::vector<octavo_op_profile> result;
+    for (const octavo::OpProfile& op : use->session.profile()) {
+      result.push_back({.name = use->op_names.insert(op.name).first->c_str(),
+                        .calls = op.calls,
+                        .seconds = op.seconds,
+                        .bytes = op.bytes,
+                        .operations = op.operations});
+    }
+    octavo::capi::copy_out<octavo_op_profile>(result, {}, ops, capacity, count);
+  });
+}
+
+octavo_status octavo_session_reset_profile(octavo_session* session) {
+  return guarded([&] { SessionUse(session)->session.reset_profile(); });
 }
 
 octavo_status octavo_session_cancel(const octavo_session* session) {

@@ -3,11 +3,6 @@
 namespace octavo::capi {
 namespace {
 
-bool flag_of(int64_t value, const char* name) {
-  if (value == 0 || value == 1) return value == 1;
-  throw Failure{OCTAVO_INVALID_ARGUMENT, std::string(name) + " must be 0 or 1"};
-}
-
 CacheType cache_type_of(int32_t value) {
   switch (value) {
     case OCTAVO_CACHE_AUTO:
@@ -18,6 +13,8 @@ CacheType cache_type_of(int32_t value) {
       return CacheType::kF16;
     case OCTAVO_CACHE_BF16:
       return CacheType::kBF16;
+    case OCTAVO_CACHE_Q8_0:
+      return CacheType::kQ8_0;
     default:
       throw Failure{OCTAVO_INVALID_ARGUMENT,
                     "the cache type must be one of OCTAVO_CACHE_..., not " + std::to_string(value)};
@@ -29,14 +26,6 @@ int threads_of(int64_t value) {
   throw Failure{OCTAVO_INVALID_ARGUMENT, "threads must be 0 (all) or more"};
 }
 
-template <class Struct>
-octavo_status init(Struct* options, size_t struct_size, const Struct& defaults) {
-  return guarded([&] {
-    require(options, "options");
-    write_struct(options, struct_size, defaults);
-  });
-}
-
 }  // namespace
 
 void check_struct_size(size_t size, size_t known) {
@@ -46,13 +35,16 @@ void check_struct_size(size_t size, size_t known) {
                                              std::to_string(known)};
 }
 
+void check_count(const void* array, size_t count, const char* name) {
+  if (count == 0) return;
+  require(array, name);
+  if (count <= std::numeric_limits<int32_t>::max()) return;
+  throw Failure{OCTAVO_INVALID_ARGUMENT,
+                std::string(name) + " cannot be " + std::to_string(count) + " many"};
+}
+
 std::span<const int32_t> ids_of(const int32_t* ids, size_t count) {
-  if (count == 0) return {};
-  require(ids, "ids");
-  if (count > std::numeric_limits<int32_t>::max()) {
-    throw Failure{OCTAVO_INVALID_ARGUMENT, "there cannot be " + std::to_string(count) + " ids"};
-  }
-  return {ids, count};
+  return array_of(ids, count, "ids");
 }
 
 std::string_view text_of(const char* text, size_t size) {
@@ -64,9 +56,44 @@ std::string_view text_of(const char* text, size_t size) {
   return {text, size};
 }
 
-const char* path_of(const char* path) {
-  require(path, "path");
-  return path;
+const char* string_of(const char* string, const char* name) {
+  require(string, name);
+  return string;
+}
+
+const char* path_of(const char* path) { return string_of(path, "path"); }
+
+std::vector<std::string> strings_of(const char* const* strings, size_t count, const char* name) {
+  const auto each = array_of(strings, count, name);
+  std::vector<std::string> result;
+  for (const char* string : each) result.emplace_back(string_of(string, name));
+  return result;
+}
+
+bool flag_of(int64_t value, const char* name) {
+  if (value == 0 || value == 1) return value == 1;
+  throw Failure{OCTAVO_INVALID_ARGUMENT, std::string(name) + " must be 0 or 1"};
+}
+
+octavo_model_options model_defaults() {
+  static const ModelOptions& defaults = *new ModelOptions;  // never destroyed: handed out
+  return {.struct_size = sizeof(octavo_model_options),
+          .device = defaults.device.c_str(),
+          .window = -1,
+          .gpu_layers = -1,
+          .experts_on_cpu = 0};
+}
+
+ModelOptions model_options(const octavo_model_options* given) {
+  const octavo_model_options read = read_struct(given, model_defaults());
+  ModelOptions options;
+  options.device = string_of(read.device, "device");
+  if (read.window != -1) options.window = read.window;
+  if (read.gpu_layers < -1) {
+    throw Failure{OCTAVO_INVALID_ARGUMENT, "gpu_layers must be -1 (all) or more"};
+  }
+  flag_of(read.experts_on_cpu, "experts_on_cpu");
+  return options;
 }
 
 octavo_session_options session_defaults() {
@@ -77,7 +104,8 @@ octavo_session_options session_defaults() {
           .threads = defaults.threads,
           .keep = defaults.keep,
           .cache = OCTAVO_CACHE_AUTO,
-          .context_shift = defaults.context_shift};
+          .context_shift = defaults.context_shift,
+          .profile = defaults.profile};
 }
 
 SessionOptions session_options(const octavo_session_options* given) {
@@ -89,31 +117,7 @@ SessionOptions session_options(const octavo_session_options* given) {
   options.keep = read.keep;
   options.cache = cache_type_of(read.cache);
   options.context_shift = flag_of(read.context_shift, "context_shift");
-  return options;
-}
-
-octavo_sampling_options sampling_defaults() {
-  const SamplingOptions defaults;
-  return {.struct_size = sizeof(octavo_sampling_options),
-          .temperature = defaults.temperature,
-          .top_p = defaults.top_p,
-          .min_p = defaults.min_p,
-          .repeat_penalty = defaults.repeat_penalty,
-          .top_k = defaults.top_k,
-          .repeat_window = defaults.repeat_window,
-          .seed = defaults.seed};
-}
-
-SamplingOptions sampling_options(const octavo_sampling_options* given) {
-  const octavo_sampling_options read = read_struct(given, sampling_defaults());
-  SamplingOptions options;
-  options.temperature = read.temperature;
-  options.top_k = read.top_k;
-  options.top_p = read.top_p;
-  options.min_p = read.min_p;
-  options.repeat_penalty = read.repeat_penalty;
-  options.repeat_window = read.repeat_window;
-  options.seed = read.seed;
+  options.profile = flag_of(read.profile, "profile");
   return options;
 }
 
@@ -121,7 +125,11 @@ octavo_generate_options generate_defaults() {
   const GenerateOptions defaults;
   return {.struct_size = sizeof(octavo_generate_options),
           .max_tokens = defaults.max_tokens,
-          .whole_prompt = defaults.whole_prompt};
+          .whole_prompt = defaults.whole_prompt,
+          .stop = nullptr,
+          .stop_count = 0,
+          .logprobs = -1,
+          .speculation = OCTAVO_SPECULATION_AUTO};
 }
 
 GenerateOptions generate_options(const octavo_generate_options* given) {
@@ -129,6 +137,9 @@ GenerateOptions generate_options(const octavo_generate_options* given) {
   GenerateOptions options;
   options.max_tokens = read.max_tokens;
   options.whole_prompt = flag_of(read.whole_prompt, "whole_prompt");
+  if (read.stop_count != 0 || read.logprobs != -1 || read.speculation != OCTAVO_SPECULATION_AUTO) {
+    throw Failure{OCTAVO_UNSUPPORTED, "stop, logprobs and speculation are not there yet"};
+  }
   return options;
 }
 
@@ -137,15 +148,11 @@ GenerateOptions generate_options(const octavo_generate_options* given) {
 extern "C" {
 
 octavo_status octavo_model_options_init(octavo_model_options* options, size_t struct_size) {
-  return octavo::capi::init(options, struct_size, {sizeof(octavo_model_options), "cpu"});
+  return octavo::capi::init(options, struct_size, octavo::capi::model_defaults());
 }
 
 octavo_status octavo_session_options_init(octavo_session_options* options, size_t struct_size) {
   return octavo::capi::init(options, struct_size, octavo::capi::session_defaults());
-}
-
-octavo_status octavo_sampling_options_init(octavo_sampling_options* options, size_t struct_size) {
-  return octavo::capi::init(options, struct_size, octavo::capi::sampling_defaults());
 }
 
 octavo_status octavo_generate_options_init(octavo_generate_options* options, size_t struct_size) {

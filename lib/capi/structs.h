@@ -5,7 +5,9 @@
 #include <cstring>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "capi/status.h"
 #include "octavo/octavo.hpp"
@@ -35,10 +37,30 @@ void write_struct(Struct* target, size_t struct_size, Struct value) {
   std::memcpy(target, &value, struct_size);
 }
 
-/// Throws Failure for NULL (unless there are none), and for more than there can be.
+/// What an _init function does.
+template <class Struct>
+octavo_status init(Struct* options, size_t struct_size, const Struct& defaults) {
+  return guarded([&] {
+    require(options, "options");
+    write_struct(options, struct_size, defaults);
+  });
+}
+
+// All throw Failure for NULL (unless there are none), and for more than there can be.
+void check_count(const void* array, size_t count, const char* name);
+template <class Value>
+std::span<const Value> array_of(const Value* values, size_t count, const char* name) {
+  check_count(values, count, name);
+  return count == 0 ? std::span<const Value>() : std::span(values, count);
+}
 std::span<const int32_t> ids_of(const int32_t* ids, size_t count);
 std::string_view text_of(const char* text, size_t size);
+const char* string_of(const char* string, const char* name);
 const char* path_of(const char* path);
+std::vector<std::string> strings_of(const char* const* strings, size_t count, const char* name);
+
+/// Throws Failure for another value than 0 and 1.
+bool flag_of(int64_t value, const char* name);
 
 /// The caller's buffer gets `values` and `end` behind them, which do not count; *needed is told in
 /// any case. A NULL buffer of no capacity only asks.
@@ -57,6 +79,8 @@ void copy_out(std::span<const Value> values, std::span<const Value> end, Value* 
 }
 
 // Options, as the library has them.
+octavo_model_options model_defaults();
+ModelOptions model_options(const octavo_model_options* given);
 octavo_session_options session_defaults();
 SessionOptions session_options(const octavo_session_options* given);
 octavo_sampling_options sampling_defaults();

@@ -78,7 +78,9 @@ TEST_F(FailuresTest, ErrorsOfTheLibraryHaveAStatusAndAMessage) {
   EXPECT_EQ(octavo_model_open("/nowhere.8vo", nullptr, &model), OCTAVO_IO);
   EXPECT_THAT(octavo_last_error(), HasSubstr("/nowhere.8vo"));
   EXPECT_EQ(model, nullptr);
-  octavo_model_options options = {sizeof options, "abacus"};
+  octavo_model_options options;
+  ASSERT_EQ(octavo_model_options_init(&options, sizeof options), OCTAVO_OK);
+  options.device = "abacus";
   EXPECT_EQ(octavo_model_open(file_.path().c_str(), &options, &model), OCTAVO_UNSUPPORTED)
       << octavo_last_error();
   const std::vector<int32_t> many(3000, 5);
