@@ -16,9 +16,11 @@ int32_t stop_reason(StopReason reason) {
     case StopReason::kContextFull:
       return OCTAVO_STOP_CONTEXT_FULL;
     case StopReason::kCallback:
-    case StopReason::kStopText:
-    case StopReason::kCancelled:
       return OCTAVO_STOP_CALLBACK;
+    case StopReason::kStopText:
+      return OCTAVO_STOP_TEXT;
+    case StopReason::kCancelled:
+      return OCTAVO_STOP_CANCELLED;
   }
   return OCTAVO_STOP_CALLBACK;
 }
@@ -33,47 +35,55 @@ octavo_generate_result empty_result() {
   return result;
 }
 
-/// Gives tokens to the caller, and hears from him and from those who cancel.
+octavo_generate_result result_of(const GenerateResult& generated, int32_t last_token) {
+  return {.struct_size = sizeof(octavo_generate_result),
+          .prompt_tokens = generated.prompt_tokens,
+          .generated_tokens = generated.generated_tokens,
+          .reused = generated.reused,
+          .prefill_seconds = generated.prefill_seconds,
+          .decode_seconds = generated.decode_seconds,
+          .reason = stop_reason(generated.reason),
+          .last_token = last_token,
+          .stop_index = generated.stop_index,
+          .drafted = generated.drafted,
+          .accepted = generated.accepted,
+          .decoded_tokens = generated.decoded_tokens};
+}
+
+/// Gives tokens to the caller, and hears from him.
 struct TokenReceiver {
   octavo_token_callback callback;
   void* user;
-  const std::atomic<bool>& is_cancelled;
   int32_t last_token = -1;
-  bool is_ended_by_callback = false;
+  std::vector<octavo_token_logprob> top = {};
 
   bool receive(const Token& token) {
     last_token = token.id;
+    if (callback == nullptr) return true;
+    top.clear();
+    for (const TokenLogprob& each : token.top) top.push_back({each.id, each.logprob});
     const octavo_token given = {.struct_size = sizeof(octavo_token),
                                 .text = token.text.c_str(),
                                 .text_size = token.text.size(),
                                 .id = token.id,
-                                .logprob = 0,
-                                .top = nullptr,
-                                .top_count = 0};
-    is_ended_by_callback = callback != nullptr && callback(&given, user) != 0;
-    return !is_ended_by_callback && !is_cancelled;
+                                .logprob = token.logprob,
+                                .top = top.data(),
+                                .top_count = top.size()};
+    return callback(&given, user) == 0;
   }
 };
 
-void run(const octavo_session* session, std::span<const int32_t> prompt,
-         const GenerateOptions& options, const SamplingOptions& sampling,
-         octavo_token_callback callback, void* user, octavo_generate_result& result) {
-  const SessionWork work(session);
-  TokenReceiver receiver = {callback, user, work->is_cancelled};
+void run(const octavo_session* session, std::span<const int32_t> prompt, GenerateOptions options,
+         const SamplingOptions& sampling, octavo_token_callback callback, void* user,
+         octavo_generate_result& result) {
+  const SessionUse work(session);
+  options.cancel = work->freed.get_token();
+  TokenReceiver receiver = {callback, user};
   const GenerateResult generated =
       generate(work->session, prompt, options, sampling,
                [&receiver](const Token& token) { return receiver.receive(token); });
-  result.prompt_tokens = generated.prompt_tokens;
-  result.generated_tokens = generated.generated_tokens;
-  result.reused = generated.reused;
-  result.prefill_seconds = generated.prefill_seconds;
-  result.decode_seconds = generated.decode_seconds;
-  result.reason = stop_reason(generated.reason);
-  result.last_token = receiver.last_token;
-  const bool is_cancelled = generated.reason == StopReason::kCallback
-                                ? !receiver.is_ended_by_callback
-                                : generated.reason == StopReason::kCancelled;
-  if (is_cancelled) {
+  result = result_of(generated, receiver.last_token);
+  if (generated.reason == StopReason::kCancelled) {
     throw Failure{OCTAVO_CANCELLED,
                   "stopped after " + std::to_string(generated.generated_tokens) + " tokens"};
   }

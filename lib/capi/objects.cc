@@ -5,7 +5,7 @@ namespace octavo::capi {
 SessionObject::SessionObject(Session made) : session(std::move(made)) {
   session.on_progress([this](int64_t done, int64_t total) {
     const bool is_ended = on_progress != nullptr && on_progress(done, total, progress_user) != 0;
-    return !is_ended && !is_cancelled;
+    return !is_ended && !freed.stop_requested();
   });
 }
 

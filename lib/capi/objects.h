@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <set>
+#include <stop_token>
 #include <string>
 
 #include "capi/handles.h"
@@ -10,12 +11,15 @@
 
 namespace octavo::capi {
 
-/// A session, what was asked of it from other threads, and its callback.
+/// A session, what was asked of it from other threads, and its callback. Not to be moved.
 struct SessionObject {
   explicit SessionObject(Session made);
 
   Session session;
-  std::atomic<bool> is_busy = false, is_cancelled = false;
+  std::atomic<bool> is_busy = false;
+  /// Requested when the handle is freed: the call at work ends, also if it has not begun to
+  /// compute.
+  std::stop_source freed;
   octavo_progress_callback on_progress = nullptr;
   void* progress_user = nullptr;
   std::set<std::string> op_names;  ///< that the caller was given pointers to
@@ -52,17 +56,9 @@ class Use {
   std::shared_ptr<Object> object_;
 };
 
-/// A call that only looks at a session, or changes what costs no time.
 struct SessionUse : Use<SessionObject> {
   explicit SessionUse(const octavo_session* session)
       : Use<SessionObject>(sessions().find(session)) {}
-};
-
-/// A call that computes, and can be cancelled from here on.
-struct SessionWork : SessionUse {
-  explicit SessionWork(const octavo_session* session) : SessionUse(session) {
-    (*this)->is_cancelled = false;
-  }
 };
 
 struct SamplerUse : Use<SamplerObject> {

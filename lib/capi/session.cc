@@ -10,7 +10,6 @@ using octavo::capi::require;
 using octavo::capi::SessionObject;
 using octavo::capi::sessions;
 using octavo::capi::SessionUse;
-using octavo::capi::SessionWork;
 
 namespace octavo::capi {
 namespace {
@@ -42,7 +41,10 @@ octavo_status octavo_session_create(const octavo_model* model,
 
 octavo_status octavo_session_free(octavo_session* session) {
   return guarded([&] {
-    if (session != nullptr) sessions().remove(session)->is_cancelled = true;
+    if (session == nullptr) return;
+    const auto object = sessions().remove(session);
+    object->freed.request_stop();
+    object->session.cancel();
   });
 }
 
@@ -50,13 +52,14 @@ octavo_status octavo_session_get_info(const octavo_session* session, octavo_sess
   return guarded([&] {
     const SessionUse use(session);
     require(info, "info");
-    const octavo_session_info value = {.struct_size = sizeof(octavo_session_info),
-                                       .position = use->session.position(),
-                                       .context = use->session.context(),
-                                       .cache_bytes = use->session.cache_bytes(),
-                                       .reused = use->session.reused(),
-                                       .threads = 0,
-                                       .cache = OCTAVO_CACHE_AUTO};
+    const octavo_session_info value = {
+        .struct_size = sizeof(octavo_session_info),
+        .position = use->session.position(),
+        .context = use->session.context(),
+        .cache_bytes = use->session.cache_bytes(),
+        .reused = use->session.reused(),
+        .threads = use->session.threads(),
+        .cache = octavo::capi::cache_number(use->session.cache_type())};
     octavo::capi::write_struct(info, info->struct_size, value);
   });
 }
@@ -72,7 +75,7 @@ octavo_status octavo_session_tokens(const octavo_session* session, int32_t* ids,
 octavo_status octavo_session_feed(octavo_session* session, const int32_t* ids, size_t count,
                                   const float** logits, size_t* vocab) {
   return guarded([&] {
-    const SessionWork work(session);
+    const SessionUse work(session);
     octavo::capi::give(work->session.feed(ids_of(ids, count)), logits, vocab);
   });
 }
@@ -80,7 +83,7 @@ octavo_status octavo_session_feed(octavo_session* session, const int32_t* ids, s
 octavo_status octavo_session_prompt(octavo_session* session, const int32_t* ids, size_t count,
                                     const float** logits, size_t* vocab) {
   return guarded([&] {
-    const SessionWork work(session);
+    const SessionUse work(session);
     octavo::capi::give(work->session.prompt(ids_of(ids, count)), logits, vocab);
   });
 }
@@ -88,7 +91,7 @@ octavo_status octavo_session_prompt(octavo_session* session, const int32_t* ids,
 octavo_status octavo_session_evaluate(octavo_session* session, const int32_t* ids, size_t count,
                                       size_t first, octavo_logits_callback callback, void* user) {
   return guarded([&] {
-    const SessionWork work(session);
+    const SessionUse work(session);
     const auto all = ids_of(ids, count);
     if (callback == nullptr) {
       throw octavo::capi::Failure{OCTAVO_INVALID_ARGUMENT, "the callback must not be NULL"};
@@ -179,6 +182,6 @@ octavo_status octavo_session_reset_profile(octavo_session* session) {
 }
 
 octavo_status octavo_session_cancel(const octavo_session* session) {
-  return guarded([&] { sessions().find(session)->is_cancelled = true; });
+  return guarded([&] { sessions().find(session)->session.cancel(); });
 }
 }

@@ -1,24 +1,30 @@
 #include "capi/structs.h"
 
+#include <array>
+
 namespace octavo::capi {
 namespace {
 
-CacheType cache_type_of(int32_t value) {
-  switch (value) {
-    case OCTAVO_CACHE_AUTO:
-      return CacheType::kAuto;
-    case OCTAVO_CACHE_F32:
-      return CacheType::kF32;
-    case OCTAVO_CACHE_F16:
-      return CacheType::kF16;
-    case OCTAVO_CACHE_BF16:
-      return CacheType::kBF16;
-    case OCTAVO_CACHE_Q8_0:
-      return CacheType::kQ8_0;
-    default:
-      throw Failure{OCTAVO_INVALID_ARGUMENT,
-                    "the cache type must be one of OCTAVO_CACHE_..., not " + std::to_string(value)};
+/// At the place of its number: OCTAVO_CACHE_...
+constexpr std::array kCacheTypes = {CacheType::kAuto, CacheType::kF32, CacheType::kF16,
+                                    CacheType::kBF16, CacheType::kQ8_0};
+constexpr std::array kSpeculations = {Speculation::kAuto, Speculation::kOff, Speculation::kOn};
+
+template <class Value, size_t kCount>
+Value value_at(const std::array<Value, kCount>& values, int64_t number, const char* name) {
+  if (number >= 0 && number < static_cast<int64_t>(kCount)) {
+    return values[static_cast<size_t>(number)];
   }
+  throw Failure{OCTAVO_INVALID_ARGUMENT,
+                std::string(name) + " must be one of its constants, 0 to " +
+                    std::to_string(kCount - 1) + ", not " + std::to_string(number)};
+}
+
+int logprobs_of(int64_t value) {
+  if (value >= -1 && value <= std::numeric_limits<int>::max()) return static_cast<int>(value);
+  throw Failure{OCTAVO_INVALID_ARGUMENT,
+                "logprobs must be -1 (none), 0 (of the token) or a count of alternatives, not " +
+                    std::to_string(value)};
 }
 
 int threads_of(int64_t value) {
@@ -75,6 +81,11 @@ bool flag_of(int64_t value, const char* name) {
   throw Failure{OCTAVO_INVALID_ARGUMENT, std::string(name) + " must be 0 or 1"};
 }
 
+int32_t cache_number(CacheType type) {
+  return static_cast<int32_t>(std::find(kCacheTypes.begin(), kCacheTypes.end(), type) -
+                              kCacheTypes.begin());
+}
+
 octavo_model_options model_defaults() {
   static const ModelOptions& defaults = *new ModelOptions;  // never destroyed: handed out
   return {.struct_size = sizeof(octavo_model_options),
@@ -115,7 +126,7 @@ SessionOptions session_options(const octavo_session_options* given) {
   options.chunk = read.chunk;
   options.threads = threads_of(read.threads);
   options.keep = read.keep;
-  options.cache = cache_type_of(read.cache);
+  options.cache = value_at(kCacheTypes, read.cache, "cache");
   options.context_shift = flag_of(read.context_shift, "context_shift");
   options.profile = flag_of(read.profile, "profile");
   return options;
@@ -128,7 +139,7 @@ octavo_generate_options generate_defaults() {
           .whole_prompt = defaults.whole_prompt,
           .stop = nullptr,
           .stop_count = 0,
-          .logprobs = -1,
+          .logprobs = defaults.logprobs,
           .speculation = OCTAVO_SPECULATION_AUTO};
 }
 
@@ -137,9 +148,9 @@ GenerateOptions generate_options(const octavo_generate_options* given) {
   GenerateOptions options;
   options.max_tokens = read.max_tokens;
   options.whole_prompt = flag_of(read.whole_prompt, "whole_prompt");
-  if (read.stop_count != 0 || read.logprobs != -1 || read.speculation != OCTAVO_SPECULATION_AUTO) {
-    throw Failure{OCTAVO_UNSUPPORTED, "stop, logprobs and speculation are not there yet"};
-  }
+  options.stop = strings_of(read.stop, read.stop_count, "stop");
+  options.logprobs = logprobs_of(read.logprobs);
+  options.speculation = value_at(kSpeculations, read.speculation, "speculation");
   return options;
 }
 

@@ -78,6 +78,9 @@ void copy_out(std::span<const Value> values, std::span<const Value> end, Value* 
   std::copy(end.begin(), end.end(), std::copy(values.begin(), values.end(), target));
 }
 
+/// OCTAVO_CACHE_... of a type.
+int32_t cache_number(CacheType type);
+
 // Options, as the library has them.
 octavo_model_options model_defaults();
 ModelOptions model_options(const octavo_model_options* given);

@@ -12,7 +12,7 @@ _Static_assert(sizeof(octavo_routed_token) == 64, "octavo_routed_token");
 _Static_assert(sizeof(octavo_sampling_options) == 144, "octavo_sampling_options");
 _Static_assert(sizeof(octavo_token) == 48, "octavo_token");
 _Static_assert(sizeof(octavo_generate_options) == 56, "octavo_generate_options");
-_Static_assert(sizeof(octavo_generate_result) == 80, "octavo_generate_result");
+_Static_assert(sizeof(octavo_generate_result) == 88, "octavo_generate_result");
 /* These come in arrays and never grow. */
 _Static_assert(sizeof(octavo_chat_message) == 16, "octavo_chat_message");
 _Static_assert(sizeof(octavo_op_profile) == 40, "octavo_op_profile");
@@ -39,6 +39,7 @@ _Static_assert(offsetof(octavo_generate_options, whole_prompt) == 16, "whole_pro
 _Static_assert(offsetof(octavo_generate_options, speculation) == 48, "speculation");
 _Static_assert(offsetof(octavo_generate_result, last_token) == 52, "last_token");
 _Static_assert(offsetof(octavo_generate_result, accepted) == 72, "accepted");
+_Static_assert(offsetof(octavo_generate_result, decoded_tokens) == 80, "decoded_tokens");
 
 int32_t octavo_header_version(void);
 int32_t octavo_header_version(void) { return OCTAVO_VERSION_NUMBER; }

@@ -239,8 +239,9 @@ typedef void (*octavo_routing_callback)(const octavo_routed_token* token, void* 
 OCTAVO_API octavo_status octavo_session_on_routing(octavo_session* session,
                                                    octavo_routing_callback callback, void* user);
 
-/* Ends the call that is at work on the session with OCTAVO_CANCELLED, after the token or the chunk
- * of prefill that is being computed. Without one it does nothing. From any thread. */
+/* Ends the call that is at work on the session with OCTAVO_CANCELLED, within a layer of the model.
+ * The chunk of tokens being computed is dropped, those before it stay. Without a call, or when it
+ * has computed all already, it does nothing. From any thread and any callback. */
 OCTAVO_API octavo_status octavo_session_cancel(const octavo_session* session);
 
 /* What one op of the forward pass has cost, summed over its calls. */
@@ -366,7 +367,8 @@ typedef struct octavo_generate_options {
   size_t struct_size;
   int64_t max_tokens;   /* 128; negative: until EOS or the context is full */
   int64_t whole_prompt; /* 0: the prompt is appended; 1: as octavo_session_prompt */
-  /* The text ends before the first of these; what may be the beginning of one is held back. */
+  /* The text ends in front of the first of these that it would have; what may be the beginning of
+   * one is held back. */
   const char* const* stop; /* [stop_count] */
   size_t stop_count;
   int64_t logprobs;    /* -1: off; 0: of the chosen token; n: and of the n most likely */
@@ -380,11 +382,12 @@ typedef struct octavo_generate_result {
   int64_t prompt_tokens, generated_tokens;
   int64_t reused; /* of the prompt's tokens, with whole_prompt: were there already */
   double prefill_seconds, decode_seconds;
-  int32_t reason;     /* OCTAVO_STOP_... */
-  int32_t last_token; /* the last one given, which is not in the session yet; -1: none */
-  int64_t stop_index; /* with OCTAVO_STOP_TEXT: which of octavo_generate_options.stop; or -1 */
-  int64_t drafted;    /* tokens that speculation proposed */
-  int64_t accepted;   /* of these, the ones that became text */
+  int32_t reason;         /* OCTAVO_STOP_... */
+  int32_t last_token;     /* the last one given, which is not in the session yet; -1: none */
+  int64_t stop_index;     /* with OCTAVO_STOP_TEXT: which of octavo_generate_options.stop; or -1 */
+  int64_t drafted;        /* tokens that speculation guessed */
+  int64_t accepted;       /* of these: were right */
+  int64_t decoded_tokens; /* that decode_seconds went to: EOS included, the first one not */
 } octavo_generate_result;
 
 /* Feeds the prompt and generates. The callback may be NULL, and so may the result, whose
