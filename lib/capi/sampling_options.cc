@@ -56,7 +56,11 @@ octavo_sampling_options sampling_defaults() {
 }
 
 SamplingOptions sampling_options(const octavo_sampling_options* given) {
-  const octavo_sampling_options read = read_struct(given, sampling_defaults());
+  octavo_sampling_options read = read_struct(given, sampling_defaults());
+  // A size that ends between the array and its count knows neither.
+  if (read.struct_size == offsetof(octavo_sampling_options, dry_breaker_count)) {
+    read.dry_breakers = sampling_defaults().dry_breakers;
+  }
   return {.temperature = read.temperature,
           .top_k = read.top_k,
           .top_p = read.top_p,

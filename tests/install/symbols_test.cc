@@ -65,8 +65,9 @@ TEST(Symbols, OfTheHeaderAreAllThere) {
 TEST(Symbols, OfCxxAreThoseOfTheApi) {
   for (const std::string& name : exported("--demangle")) {
     if (name.starts_with("octavo_")) continue;
-    EXPECT_THAT(name, testing::ContainsRegex("^(typeinfo for |typeinfo name for |vtable for )?"
-                                             "octavo::(Model|Session|Sampler|TextStream|Error|generate)"));
+    EXPECT_THAT(
+        name, testing::ContainsRegex("^(typeinfo for |typeinfo name for |vtable for )?"
+                                     "octavo::(Model|Session|Sampler|TextStream|Error|generate)"));
     EXPECT_THAT(name, testing::Not(testing::HasSubstr("Impl::")));
   }
 }
