@@ -67,34 +67,17 @@ static int32_t on_token(const octavo_token* token, void* user) {
   return 0;       /* anything else would end the answer */
 }
 
-/* Gives the conversation as tokens, which the caller frees. A first call asks how many they are. */
-static octavo_status encode(const octavo_model* model, const Conversation* conversation,
-                            int32_t** ids, size_t* count) {
-  const octavo_status status = octavo_model_encode_chat(model, conversation->messages,
-                                                        conversation->count, NULL, NULL, 0, count);
-  if (status != OCTAVO_OK) return status;
-  *ids = resized(NULL, *count * sizeof **ids);
-  return octavo_model_encode_chat(model, conversation->messages, conversation->count, NULL, *ids,
-                                  *count, count);
-}
-
-static octavo_status answer(const octavo_model* model, octavo_session* session,
-                            Conversation* conversation) {
+static octavo_status answer(octavo_session* session, Conversation* conversation) {
   octavo_generate_options options;
   octavo_generate_result result = {.struct_size = sizeof result};
   Text text = {NULL, 0};
-  int32_t* ids = NULL;
-  size_t count = 0;
   octavo_generate_options_init(&options, sizeof options);
   options.max_tokens = 256;
-  /* The whole conversation is given each time; what the session holds is not computed again. */
-  options.whole_prompt = 1;
   append(&text, "", 0);
-  octavo_status status = encode(model, conversation, &ids, &count);
-  if (status == OCTAVO_OK) {
-    status = octavo_generate(session, ids, count, &options, NULL, on_token, &text, &result);
-  }
-  free(ids);
+  /* The whole conversation is given each time; what the session holds is not computed again. */
+  const octavo_status status =
+      octavo_generate_chat(session, conversation->messages, conversation->count, NULL, &options,
+                           NULL, on_token, &text, &result);
   printf("\n");
   if (status == OCTAVO_OK) {
     say(conversation, "assistant", text.bytes);
@@ -122,7 +105,7 @@ static int read_line(Text* line) {
   return line->bytes != NULL;
 }
 
-static int converse(const octavo_model* model, octavo_session* session, const char* system_prompt) {
+static int converse(octavo_session* session, const char* system_prompt) {
   Conversation conversation = {NULL, 0};
   Text line = {NULL, 0};
   int failures = 0;
@@ -137,7 +120,7 @@ static int converse(const octavo_model* model, octavo_session* session, const ch
       continue;
     }
     say(&conversation, "user", line.bytes);
-    if (answer(model, session, &conversation) != OCTAVO_OK) ++failures;
+    if (answer(session, &conversation) != OCTAVO_OK) ++failures;
   }
   forget(&conversation);
   return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -156,7 +139,7 @@ int main(int argc, char** argv) {
   }
   if (octavo_model_open(argv[1], NULL, &model) == OCTAVO_OK &&
       octavo_session_create(model, NULL, &session) == OCTAVO_OK) {
-    result = converse(model, session, argc > 2 ? argv[2] : NULL);
+    result = converse(session, argc > 2 ? argv[2] : NULL);
   } else {
     fprintf(stderr, "chat: %s\n", octavo_last_error());
   }

@@ -121,7 +121,7 @@ class Worker {
     std::string said;
     try {
       const octavo::GenerateResult result =
-          octavo::generate(session_, messages_, {.max_tokens = -1, .cancel = request.cancel}, {},
+          octavo::generate(session_, messages_, {.max_tokens = 300, .cancel = request.cancel}, {},
                            [&](const octavo::Token& token) {
                              said += token.text;
                              events_.post(Piece{token.text});

@@ -13,6 +13,8 @@ octavo_chat_options chat_defaults() {
       .struct_size = sizeof(octavo_chat_options), .chat_template = nullptr, .continue_final = 0};
 }
 
+}  // namespace
+
 ChatOptions chat_options(const octavo_chat_options* given) {
   const octavo_chat_options read = read_struct(given, chat_defaults());
   ChatOptions options;
@@ -29,7 +31,6 @@ std::vector<ChatMessage> messages_of(const octavo_chat_message* messages, size_t
   return result;
 }
 
-}  // namespace
 }  // namespace octavo::capi
 
 extern "C" {

@@ -2,8 +2,6 @@
 #include "capi/objects.h"
 #include "capi/structs.h"
 
-using octavo::capi::guarded;
-
 namespace octavo::capi {
 namespace {
 
@@ -73,24 +71,44 @@ struct TokenReceiver {
   }
 };
 
-void run(const octavo_session* session, std::span<const int32_t> prompt, GenerateOptions options,
-         const SamplingOptions& sampling, octavo_token_callback callback, void* user,
-         octavo_generate_result& result) {
-  const SessionUse work(session);
-  options.cancel = work->freed.get_token();
-  TokenReceiver receiver = {callback, user};
-  const GenerateResult generated =
-      generate(work->session, prompt, options, sampling,
-               [&receiver](const Token& token) { return receiver.receive(token); });
-  result = result_of(generated, receiver.last_token);
-  if (generated.reason == StopReason::kCancelled) {
-    throw Failure{OCTAVO_CANCELLED,
-                  "stopped after " + std::to_string(generated.generated_tokens) + " tokens"};
-  }
+/// Both functions: `work` calls the library's generate with options, how tokens are chosen, and who
+/// receives them.
+template <class Work>
+octavo_status generate_for(const octavo_session* session, const octavo_generate_options* options,
+                           const octavo_sampling_options* sampling, octavo_token_callback callback,
+                           void* user, octavo_generate_result* result, Work work) {
+  octavo_generate_result filled = empty_result();
+  size_t known = 0;  // of the result, by the caller
+  const octavo_status status = guarded([&] {
+    if (result != nullptr) {
+      write_struct(result, result->struct_size, filled);
+      known = result->struct_size;
+    }
+    const SessionUse use(session);
+    GenerateOptions wanted = generate_options(options);
+    wanted.cancel = use->freed.get_token();
+    TokenReceiver receiver = {callback, user};
+    const GenerateResult generated =
+        work(use->session, wanted, sampling_options(sampling),
+             [&receiver](const Token& token) { return receiver.receive(token); });
+    filled = result_of(generated, receiver.last_token);
+    if (generated.reason == StopReason::kCancelled) {
+      throw Failure{OCTAVO_CANCELLED,
+                    "stopped after " + std::to_string(generated.generated_tokens) + " tokens"};
+    }
+  });
+  if (known > 0) write_struct(result, known, filled);
+  return status;
 }
 
 }  // namespace
 }  // namespace octavo::capi
+
+using octavo::GenerateOptions;
+using octavo::SamplingOptions;
+using octavo::Session;
+using octavo::TokenCallback;
+using octavo::capi::generate_for;
 
 extern "C" {
 
@@ -99,18 +117,26 @@ octavo_status octavo_generate(octavo_session* session, const int32_t* prompt, si
                               const octavo_sampling_options* sampling,
                               octavo_token_callback callback, void* user,
                               octavo_generate_result* result) {
-  octavo_generate_result filled = octavo::capi::empty_result();
-  size_t known = 0;  // of the result, by the caller
-  const octavo_status status = guarded([&] {
-    if (result != nullptr) {
-      octavo::capi::write_struct(result, result->struct_size, filled);
-      known = result->struct_size;
-    }
-    octavo::capi::run(session, octavo::capi::ids_of(prompt, count),
-                      octavo::capi::generate_options(options),
-                      octavo::capi::sampling_options(sampling), callback, user, filled);
-  });
-  if (known > 0) octavo::capi::write_struct(result, known, filled);
-  return status;
+  return generate_for(session, options, sampling, callback, user, result,
+                      [&](Session& with, const GenerateOptions& wanted,
+                          const SamplingOptions& chosen, const TokenCallback& on_token) {
+                        return octavo::generate(with, octavo::capi::ids_of(prompt, count), wanted,
+                                                chosen, on_token);
+                      });
+}
+
+octavo_status octavo_generate_chat(octavo_session* session, const octavo_chat_message* messages,
+                                   size_t message_count, const octavo_chat_options* chat,
+                                   const octavo_generate_options* options,
+                                   const octavo_sampling_options* sampling,
+                                   octavo_token_callback callback, void* user,
+                                   octavo_generate_result* result) {
+  return generate_for(session, options, sampling, callback, user, result,
+                      [&](Session& with, const GenerateOptions& wanted,
+                          const SamplingOptions& chosen, const TokenCallback& on_token) {
+                        return octavo::generate(
+                            with, octavo::capi::messages_of(messages, message_count), wanted,
+                            chosen, on_token, octavo::capi::chat_options(chat));
+                      });
 }
 }

@@ -84,6 +84,8 @@ int32_t cache_number(CacheType type);
 // Options, as the library has them.
 octavo_model_options model_defaults();
 ModelOptions model_options(const octavo_model_options* given);
+ChatOptions chat_options(const octavo_chat_options* given);
+std::vector<ChatMessage> messages_of(const octavo_chat_message* messages, size_t count);
 octavo_session_options session_defaults();
 SessionOptions session_options(const octavo_session_options* given);
 octavo_sampling_options sampling_defaults();

@@ -20,9 +20,9 @@ struct SessionFree {
 using CModel = std::unique_ptr<octavo_model, ModelFree>;
 using CSession = std::unique_ptr<octavo_session, SessionFree>;
 
-inline CModel open_in_c(const std::string& path) {
+inline CModel open_in_c(const std::string& path, const octavo_model_options* options = nullptr) {
   octavo_model* model = nullptr;
-  EXPECT_EQ(octavo_model_open(path.c_str(), nullptr, &model), OCTAVO_OK) << octavo_last_error();
+  EXPECT_EQ(octavo_model_open(path.c_str(), options, &model), OCTAVO_OK) << octavo_last_error();
   return CModel(model);
 }
 

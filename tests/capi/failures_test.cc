@@ -139,6 +139,7 @@ TEST_F(FailuresTest, AnotherThreadCancels) {
   EXPECT_EQ(generate(CancelAfter::on_token, &cancel, &result), OCTAVO_CANCELLED);
   EXPECT_EQ(cancel.seen, 3);
   EXPECT_EQ(result.generated_tokens, 3);
+  EXPECT_EQ(result.reason, OCTAVO_STOP_CANCELLED);
   EXPECT_EQ(info_of(session_).position, static_cast<int64_t>(prompt_.size()) + 2);
   // It was that call's alone; and one that finds nothing to end leaves the next alone, too.
   EXPECT_EQ(octavo_session_cancel(session_.get()), OCTAVO_OK);
@@ -179,6 +180,38 @@ TEST_F(FailuresTest, PrefillIsCancelledBetweenChunks) {
   EXPECT_EQ(info_of(session_).position, 10);
   EXPECT_EQ(result.generated_tokens, 0);
   EXPECT_EQ(result.last_token, -1);
+}
+
+struct CancelInALayer {
+  octavo_session* session;
+  int64_t layer, last_layer = -1;
+
+  static void on_routing(const octavo_routed_token* token, void* user) {
+    auto* self = static_cast<CancelInALayer*>(user);
+    self->last_layer = token->layer;
+    if (token->layer != self->layer) return;
+    std::thread([self] { EXPECT_EQ(octavo_session_cancel(self->session), OCTAVO_OK); }).join();
+  }
+};
+
+TEST_F(FailuresTest, PrefillIsCancelledWithinALayer) {
+  const std::vector<int32_t> ids(9, 5);
+  CancelInALayer cancel = {session_.get(), 2};
+  ASSERT_EQ(octavo_session_on_routing(session_.get(), CancelInALayer::on_routing, &cancel),
+            OCTAVO_OK);
+  EXPECT_EQ(octavo_session_feed(session_.get(), ids.data(), ids.size(), nullptr, nullptr),
+            OCTAVO_CANCELLED);
+  EXPECT_LE(cancel.last_layer, 3);  // of 0 to 5
+  EXPECT_EQ(info_of(session_).position, 0);
+  octavo_generate_result result = {};
+  result.struct_size = sizeof result;
+  EXPECT_EQ(generate(nullptr, nullptr, &result), OCTAVO_CANCELLED);
+  EXPECT_EQ(result.reason, OCTAVO_STOP_CANCELLED);
+  EXPECT_EQ(result.generated_tokens, 0);
+  EXPECT_EQ(info_of(session_).position, 0);
+  ASSERT_EQ(octavo_session_on_routing(session_.get(), nullptr, nullptr), OCTAVO_OK);
+  EXPECT_EQ(generate(nullptr, nullptr, &result), OCTAVO_OK);
+  EXPECT_EQ(result.reason, OCTAVO_STOP_MAX_TOKENS);
 }
 
 TEST_F(FailuresTest, WhatACallbackThrowsStaysInside) {

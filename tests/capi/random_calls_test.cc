@@ -121,9 +121,15 @@ octavo_status RandomCalls::generate_somehow() {
     for (size_t i = 0; i < token->top_count; ++i) EXPECT_LE(token->top[i].logprob, 0);
     return token->id == 7 ? 1 : 0;
   };
-  return octavo_generate(pick(sessions), in.values, in.count, generate_options(),
-                         sampling_options(), dice.one_in(4) ? nullptr : +on_token, nullptr,
-                         result<octavo_generate_result>());
+  const octavo_token_callback callback = dice.one_in(4) ? nullptr : +on_token;
+  if (dice.one_in(2)) {
+    return octavo_generate(pick(sessions), in.values, in.count, generate_options(),
+                           sampling_options(), callback, nullptr, result<octavo_generate_result>());
+  }
+  const auto said = messages();
+  return octavo_generate_chat(pick(sessions), said.values, said.count, chat_options(),
+                              generate_options(), sampling_options(), callback, nullptr,
+                              result<octavo_generate_result>());
 }
 
 octavo_status RandomCalls::call_session() {

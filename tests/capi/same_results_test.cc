@@ -12,20 +12,6 @@ extern "C" int32_t octavo_header_version(void);
 namespace octavo::test {
 namespace {
 
-struct Collected {
-  std::vector<int32_t> ids;
-  std::string text;
-
-  static int32_t on_token(const octavo_token* token, void* user) {
-    auto* collected = static_cast<Collected*>(user);
-    EXPECT_EQ(token->struct_size, sizeof(octavo_token));
-    EXPECT_EQ(std::string(token->text).size(), token->text_size);
-    collected->ids.push_back(token->id);
-    collected->text.append(token->text, token->text_size);
-    return 0;
-  }
-};
-
 class SameResultsTest : public testing::Test {
  protected:
   const Converted file_{pocket_mixtral(), Format::kBF16};
@@ -82,36 +68,71 @@ TEST_F(SameResultsTest, TokensAndText) {
   EXPECT_EQ(text, model_.detokenize(prompt_) + '\0');
 }
 
-TEST_F(SameResultsTest, GreedyAndSeededTexts) {
-  for (const float temperature : {0.0f, 1.5f}) {
-    octavo_sampling_options sampling = greedy();
-    sampling.temperature = temperature;
-    sampling.seed = 77;
-    const octavo_generate_options options = at_most(24);
-    Collected c;
-    octavo_generate_result result = {};
-    result.struct_size = sizeof result;
-    const CSession c_session = session_in_c(c_model_);
-    ASSERT_EQ(octavo_generate(c_session.get(), prompt_.data(), prompt_.size(), &options, &sampling,
-                              Collected::on_token, &c, &result),
-              OCTAVO_OK);
+TEST_F(SameResultsTest, SessionInfo) {
+  const std::pair<int32_t, CacheType> types[] = {{OCTAVO_CACHE_AUTO, CacheType::kAuto},
+                                                 {OCTAVO_CACHE_F32, CacheType::kF32},
+                                                 {OCTAVO_CACHE_F16, CacheType::kF16},
+                                                 {OCTAVO_CACHE_BF16, CacheType::kBF16},
+                                                 {OCTAVO_CACHE_Q8_0, CacheType::kQ8_0}};
+  for (const auto& [number, type] : types) {
+    octavo_session_options options;
+    ASSERT_EQ(octavo_session_options_init(&options, sizeof options), OCTAVO_OK);
+    options.cache = number;
+    options.threads = 1;
+    const CSession c_session = session_in_c(c_model_, &options);
+    Session session(model_, {.threads = 1, .cache = type});
+    session.feed(prompt_);
+    ASSERT_EQ(
+        octavo_session_feed(c_session.get(), prompt_.data(), prompt_.size(), nullptr, nullptr),
+        OCTAVO_OK);
+    const octavo_session_info info = info_of(c_session);
+    EXPECT_EQ(info.position, session.position());
+    EXPECT_EQ(info.context, session.context());
+    EXPECT_EQ(info.cache_bytes, session.cache_bytes());
+    EXPECT_EQ(info.threads, 1);
+    EXPECT_EQ(info.cache, number == OCTAVO_CACHE_AUTO ? OCTAVO_CACHE_F16 : number);
+  }
+  EXPECT_EQ(info_of(session_in_c(c_model_)).threads, Session(model_).threads());
+}
 
-    Collected expected;
-    Session session(model_);
-    const GenerateResult expected_result =
-        generate(session, prompt_, {.max_tokens = 24}, {.temperature = temperature, .seed = 77},
-                 [&expected](const Token& token) {
-                   expected.ids.push_back(token.id);
-                   expected.text += token.text;
-                   return true;
-                 });
-    EXPECT_EQ(c.ids, expected.ids);
-    EXPECT_EQ(c.text, expected.text);
-    EXPECT_EQ(result.generated_tokens, expected_result.generated_tokens);
-    EXPECT_EQ(result.prompt_tokens, expected_result.prompt_tokens);
-    EXPECT_EQ(result.last_token, expected.ids.back());
-    EXPECT_EQ(info_of(c_session).position, session.position());
-    EXPECT_EQ(info_of(c_session).cache_bytes, session.cache_bytes());
+TEST_F(SameResultsTest, TheWindowOfTheOptions) {
+  octavo_model_options options;
+  ASSERT_EQ(octavo_model_options_init(&options, sizeof options), OCTAVO_OK);
+  options.window = 9;
+  const CModel model = open_in_c(file_.path(), &options);
+  octavo_model_info info = {};
+  info.struct_size = sizeof info;
+  ASSERT_EQ(octavo_model_get_info(model.get(), &info), OCTAVO_OK);
+  EXPECT_EQ(info.window, 9);
+}
+
+TEST_F(SameResultsTest, Profiles) {
+  octavo_session_options options;
+  ASSERT_EQ(octavo_session_options_init(&options, sizeof options), OCTAVO_OK);
+  options.profile = 1;
+  const CSession c_session = session_in_c(c_model_, &options);
+  Session session(model_, {.profile = true});
+  session.feed(prompt_);
+  ASSERT_EQ(octavo_session_feed(c_session.get(), prompt_.data(), prompt_.size(), nullptr, nullptr),
+            OCTAVO_OK);
+  const std::vector<OpProfile> expected = session.profile();
+  size_t count = 0;
+  ASSERT_EQ(octavo_session_profile(c_session.get(), nullptr, 0, &count), OCTAVO_OK);
+  ASSERT_EQ(count, expected.size());
+  ASSERT_GT(count, 0u);
+  std::vector<octavo_op_profile> ops(count);
+  EXPECT_EQ(octavo_session_profile(c_session.get(), ops.data(), count - 1, nullptr),
+            OCTAVO_BUFFER_TOO_SMALL);
+  ASSERT_EQ(octavo_session_profile(c_session.get(), ops.data(), count, nullptr), OCTAVO_OK);
+  ASSERT_EQ(octavo_session_reset_profile(c_session.get()), OCTAVO_OK);
+  ASSERT_EQ(octavo_session_profile(c_session.get(), nullptr, 0, &count), OCTAVO_OK);
+  EXPECT_EQ(count, 0u);
+  for (size_t i = 0; i < ops.size(); ++i) {
+    EXPECT_EQ(ops[i].name, expected[i].name);  // also after the reset
+    EXPECT_EQ(ops[i].calls, expected[i].calls);
+    EXPECT_EQ(ops[i].bytes, expected[i].bytes);
+    EXPECT_EQ(ops[i].operations, expected[i].operations);
+    EXPECT_GT(ops[i].seconds, 0);
   }
 }
 
@@ -192,25 +213,6 @@ TEST_F(SameResultsTest, RoutingIsTraced) {
   ASSERT_EQ(octavo_session_feed(session.get(), prompt_.data(), prompt_.size(), nullptr, nullptr),
             OCTAVO_OK);
   EXPECT_EQ(seen, static_cast<int>(prompt_.size()) * 6);
-}
-
-TEST(CApi, SamplersDrawAlike) {
-  const std::vector<float> logits = {0.5f, 2, 1.5f, -1, 1.9f};
-  octavo_sampling_options options;
-  ASSERT_EQ(octavo_sampling_options_init(&options, sizeof options), OCTAVO_OK);
-  options.repeat_penalty = 1.3f;
-  options.seed = 5;
-  octavo_sampler* sampler = nullptr;
-  ASSERT_EQ(octavo_sampler_create(&options, &sampler), OCTAVO_OK);
-  Sampler expected({.repeat_penalty = 1.3f, .seed = 5});
-  ASSERT_EQ(octavo_sampler_accept(sampler, 1), OCTAVO_OK);
-  expected.accept(1);
-  for (int i = 0; i < 100; ++i) {
-    int32_t id = -1;
-    ASSERT_EQ(octavo_sampler_sample(sampler, logits.data(), logits.size(), &id), OCTAVO_OK);
-    ASSERT_EQ(id, expected.sample(logits));
-  }
-  EXPECT_EQ(octavo_sampler_free(sampler), OCTAVO_OK);
 }
 
 }  // namespace

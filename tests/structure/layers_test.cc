@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 #include "structure/layer_rules.h"
@@ -101,9 +102,7 @@ TEST(Layers, HoldInEveryFile) {
        {"quant", "simd", "lib", "convert", "cli", "examples", "bench", "tests"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
       const std::string extension = entry.path().extension();
-      if (extension != ".h" && extension != ".hpp" && extension != ".cc" && extension != ".cu") {
-        continue;
-      }
+      if (!std::set<std::string>{".h", ".hpp", ".c", ".cc", ".cu"}.contains(extension)) continue;
       ++files;
       const std::string path = fs::relative(entry.path(), root).generic_string();
       for (const Include& include : includes_of(read_file(entry.path()))) {

@@ -397,6 +397,15 @@ OCTAVO_API octavo_status octavo_generate(octavo_session* session, const int32_t*
                                          const octavo_sampling_options* sampling,
                                          octavo_token_callback callback, void* user,
                                          octavo_generate_result* result);
+/* The answer to a conversation, which is encoded as octavo_model_encode_chat does and is always the
+ * whole prompt: what of it the session holds already is not computed again. */
+OCTAVO_API octavo_status octavo_generate_chat(octavo_session* session,
+                                              const octavo_chat_message* messages,
+                                              size_t message_count, const octavo_chat_options* chat,
+                                              const octavo_generate_options* options,
+                                              const octavo_sampling_options* sampling,
+                                              octavo_token_callback callback, void* user,
+                                              octavo_generate_result* result);
 
 #ifdef __cplusplus
 }
