@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
+#include <exception>
 #include <iostream>
 #include <mutex>
 #include <optional>
@@ -129,7 +130,7 @@ class Worker {
                            });
       remember(std::move(said));
       events_.post(Finished{result});
-    } catch (const octavo::Error& error) {
+    } catch (const std::exception& error) {  // octavo::Error, or no memory
       messages_.pop_back();
       events_.post(Failed{error.what()});
     }

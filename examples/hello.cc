@@ -1,12 +1,14 @@
 // The smallest program on top of octavo: hello MODEL.8vo [TEXT]
 #include <iostream>
+#include <string_view>
 
 #include "octavo/octavo.hpp"
 
 int main(int argc, char** argv) try {
-  if (argc < 2) {
-    std::cerr << "usage: hello MODEL.8vo [TEXT]\n";
-    return 2;
+  const bool is_help = argc == 2 && argv[1] == std::string_view("--help");
+  if (is_help || argc < 2) {
+    (is_help ? std::cout : std::cerr) << "usage: hello MODEL.8vo [TEXT]\n";
+    return is_help ? 0 : 2;
   }
   const auto model = octavo::Model::open(argv[1]);
   octavo::Session session(model);

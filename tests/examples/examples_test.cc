@@ -40,7 +40,7 @@ class ExamplesTest : public testing::Test {
 };
 
 TEST_F(ExamplesTest, SayHowTheyAreUsed) {
-  for (const char* name : {"chat", "batch_score", "routing_trace", "desktop"}) {
+  for (const char* name : {"hello", "chat", "batch_score", "routing_trace", "desktop"}) {
     const CommandOutcome help = run_command(program(name) + " --help");
     EXPECT_EQ(help.exit_code, 0) << name;
     EXPECT_THAT(help.output, StartsWith(std::string("usage: ") + name + " MODEL.8vo"));

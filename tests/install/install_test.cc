@@ -117,6 +117,9 @@ TEST_F(InstallTest, CMakeConsumers) {
   }
   EXPECT_THAT(succeed("ldd " + tree + "/c_octavo_static"),
               testing::Not(testing::HasSubstr("liboctavo")));
+  for (const char* name : {"chat", "batch_score", "routing_trace", "desktop"}) {
+    EXPECT_THAT(succeed(tree + "/example_" + name + " --help"), testing::HasSubstr(name));
+  }
 }
 
 TEST_F(InstallTest, CMakeConsumerInCAlone) { expect_runs(build("c_only") + "/c_octavo"); }
