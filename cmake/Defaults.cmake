@@ -14,7 +14,7 @@ endif()
 
 add_library(octavo_options INTERFACE)
 target_compile_options(octavo_options INTERFACE
-  -Wall -Wextra -Wshadow -Werror
+  "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wshadow;-Werror>"
   "$<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-Woverloaded-virtual;-Wcast-qual;-Wextra-semi>"
   "$<$<COMPILE_LANGUAGE:C>:-pedantic;-Wstrict-prototypes>")
 if(OCTAVO_SANITIZE)
