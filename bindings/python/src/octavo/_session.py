@@ -1,0 +1,285 @@
+"""One sequence of tokens and its KV cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from array import array
+from ctypes import POINTER, byref, c_float, c_size_t, c_void_p
+from typing import Any, Callable, Iterable, Optional, Sequence, Union
+
+from . import _structs as structs
+from ._convert import Path, choice, copied_floats, filled_ids, ids_array, path_bytes
+from ._convert import set_number, texts_array
+from ._errors import invalid
+from ._generation import Generation
+from ._handle import SessionHandle
+from ._library import defaults, library, sized
+from ._model import Messages, Model
+from ._sampling import Sampling
+from ._stream import Stream
+
+Prompt = Union[str, Iterable[int], Messages]
+
+
+@dataclasses.dataclass(frozen=True)
+class RoutedToken:
+    """What the router decided for one token in one layer."""
+
+    layer: int
+    position: int
+    experts: tuple[int, ...]  # best first
+    weights: tuple[float, ...]  # of these experts, sum 1
+    logits: tuple[float, ...]  # of all experts
+
+
+@dataclasses.dataclass(frozen=True)
+class OpProfile:
+    """What one op of the forward pass has cost, summed over its calls."""
+
+    name: str  # "matmul_qkv", "attention", ...
+    calls: int
+    seconds: float
+    bytes: float  # weights (of the experts that were chosen) and cache entries read
+    operations: float  # multiplications and additions with those
+
+
+def session_options(
+    context: int,
+    threads: int,
+    cache: str,
+    chunk: Optional[int],
+    context_shift: bool,
+    keep: Optional[int],
+    profile: bool,
+) -> structs.octavo_session_options:
+    options = defaults(structs.octavo_session_options)
+    set_number(options, "context", context)
+    set_number(options, "threads", threads)
+    options.cache = choice(cache, structs.CACHE_TYPES, "cache")
+    options.context_shift = bool(context_shift)
+    options.profile = bool(profile)
+    if chunk is not None:
+        set_number(options, "chunk", chunk)
+    if keep is not None:
+        set_number(options, "keep", keep)
+    return options
+
+
+class Session:
+    """One sequence of tokens, made by Model.session. For one call at a time: another meanwhile, or
+    one from its own callback, raises BUSY. cancel and close work at any time, from any thread."""
+
+    def __init__(self, model: Model, handle: c_void_p) -> None:
+        """Takes over a handle of the C API."""
+        self.model = model
+        self._free = weakref.finalize(self, library().octavo_session_free, handle)
+        self._handle = SessionHandle(handle)
+
+    def _info(self) -> structs.octavo_session_info:
+        info = sized(structs.octavo_session_info)
+        with self._handle.work() as handle:
+            library().octavo_session_get_info(handle, byref(info))
+        return info
+
+    @property
+    def position(self) -> int:
+        """Tokens held."""
+        return int(self._info().position)
+
+    @property
+    def context(self) -> int:
+        """Tokens that fit."""
+        return int(self._info().context)
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory of keys and values, what forks share included."""
+        return int(self._info().cache_bytes)
+
+    @property
+    def cache(self) -> str:
+        """How keys and values are stored, never "auto"."""
+        return structs.CACHE_TYPES[self._info().cache]
+
+    @property
+    def threads(self) -> int:
+        return int(self._info().threads)
+
+    @property
+    def reused(self) -> int:
+        """Ids that the last prompt did not have to compute."""
+        return int(self._info().reused)
+
+    @property
+    def tokens(self) -> list[int]:
+        """All ids that it holds."""
+        with self._handle.work() as handle:
+            return filled_ids(lambda *target: library().octavo_session_tokens(handle, *target))
+
+    def feed(self, ids: Iterable[int]) -> array[float]:
+        """Appends ids, and returns the logits [vocab] after the last one."""
+        return self._compute(library().octavo_session_feed, ids)
+
+    def prompt(self, ids: Iterable[int]) -> array[float]:
+        """As feed, but makes the session hold exactly these ids, of which the beginning that it
+        holds already is not computed again."""
+        return self._compute(library().octavo_session_prompt, ids)
+
+    def _compute(self, function: Any, ids: Iterable[int]) -> array[float]:
+        given, logits, vocab = ids_array(ids), POINTER(c_float)(), c_size_t()
+        with self._handle.work() as handle:
+            function(handle, given, len(given), byref(logits), byref(vocab))
+            return copied_floats(logits, vocab.value)
+
+    def evaluate(
+        self,
+        ids: Iterable[int],
+        callback: Callable[[int, array[float]], object],
+        first: int = 0,
+    ) -> None:
+        """As feed, and calls callback(index in ids, logits [vocab]) for each from ids[first] on."""
+
+        def receive(index: int, logits: Any, vocab: int, _user: Any) -> None:
+            if self._handle.has_failed:
+                return
+            try:
+                callback(index, copied_floats(logits, vocab))
+            except BaseException as failure:
+                self._handle.fail(failure)
+
+        if first < 0:
+            raise invalid(f"first must be 0 or more, not {first}")
+        given, receiver = ids_array(ids), structs.logits_callback(receive)
+        with self._handle.work() as handle:
+            library().octavo_session_evaluate(handle, given, len(given), first, receiver, None)
+
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        max_tokens: int = 128,
+        sampling: Optional[Sampling] = None,
+        stop: Sequence[str] = (),
+        logprobs: Optional[int] = None,
+        whole_prompt: Optional[bool] = None,
+        speculation: str = "auto",
+        chat_template: str = "auto",
+        continue_final: bool = False,
+    ) -> Stream:
+        """A stream of the tokens that come after a prompt.
+
+        prompt: a text (BOS goes in front where it is the session's first), ids, or the messages of
+        a conversation. max_tokens: negative for no limit but the context. stop: the text ends
+        before the first of these. logprobs: 0 for that of each token, n for those of the n most
+        likely too. whole_prompt: the prompt is all that comes before, not what is appended; None
+        for messages alone. speculation: "auto", "off" or "on"; it changes the speed alone.
+        chat_template, continue_final: of messages, as in Model.encode_chat."""
+        messages = _messages_of(prompt)
+        whole = messages is not None if whole_prompt is None else whole_prompt
+        options = defaults(structs.octavo_generate_options)
+        set_number(options, "max_tokens", max_tokens)
+        options.whole_prompt = bool(whole)
+        options.stop = texts_array(stop, "stop")
+        options.stop_count = len(stop)
+        if logprobs is not None and logprobs < 0:
+            raise invalid(f"logprobs must be None or 0 or more, not {logprobs}")
+        set_number(options, "logprobs", -1 if logprobs is None else logprobs)
+        options.speculation = choice(speculation, structs.SPECULATIONS, "speculation")
+        if messages is not None:
+            ids: Iterable[int] = self.model.encode_chat(
+                messages, chat_template=chat_template, continue_final=continue_final
+            )
+        elif isinstance(prompt, str):
+            ids = self.model.tokenize(prompt, bos=bool(whole) or self.position == 0)
+        else:
+            ids = prompt  # type: ignore[assignment]
+        chosen = (sampling or Sampling())._struct()
+        return Stream(self, Generation(self._handle, ids_array(ids), options, chosen))
+
+    def rewind(self, position: int) -> None:
+        """Forgets the tokens from `position` on; 0: all."""
+        with self._handle.work() as handle:
+            library().octavo_session_rewind(handle, position)
+
+    def fork(self) -> Session:
+        """Another session with the same tokens; memory is shared until one of the two goes on. It
+        takes over neither callback."""
+        fork = c_void_p()
+        with self._handle.work() as handle:
+            library().octavo_session_fork(handle, byref(fork))
+        return Session(self.model, fork)
+
+    def save(self, path: Path) -> None:
+        """For Model.restore."""
+        name = path_bytes(path)
+        with self._handle.work() as handle:
+            library().octavo_session_save(handle, name)
+
+    @staticmethod
+    def restore(model: Model, path: Path, **options: Any) -> Session:
+        """Model.restore"""
+        return model.restore(path, **options)
+
+    def cancel(self) -> None:
+        """Ends the call at work, if there is one: feed, prompt and evaluate raise CANCELLED, a
+        stream ends with that reason."""
+        self._handle.cancel()
+
+    def on_progress(self, callback: Optional[Callable[[int, int], object]]) -> None:
+        """callback(done, total) after each chunk of prefill from now on, in the thread that
+        computes; False ends the call as cancel does. None ends it."""
+        self._handle.on_progress = callback
+
+    def on_routing(self, callback: Optional[Callable[[RoutedToken], object]]) -> None:
+        """Called for each token in each layer of a mixture from now on, in the thread that
+        computes. What it raises ends the call at work, which raises it. None ends it."""
+        observer = callback  # not None in the function below
+        self._handle.trace_routing(observer and (lambda token: observer(_routed(token))))
+
+    def profile(self) -> list[OpProfile]:
+        """The ops since the session was made or reset_profile was called, in the order of a pass;
+        none without the option."""
+        count = c_size_t()
+        with self._handle.work() as handle:
+            library().octavo_session_profile(handle, None, 0, byref(count))
+            ops = (structs.octavo_op_profile * count.value)()
+            library().octavo_session_profile(handle, ops, len(ops), byref(count))
+            return [
+                OpProfile(op.name.decode("utf-8"), op.calls, op.seconds, op.bytes, op.operations)
+                for op in ops
+            ]
+
+    def reset_profile(self) -> None:
+        with self._handle.work() as handle:
+            library().octavo_session_reset_profile(handle)
+
+    def close(self) -> None:
+        """A call at work in another thread is cancelled, and waited for."""
+        self._handle.retire()
+        self._free()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _messages_of(prompt: Prompt) -> Optional[Messages]:
+    """The prompt, if it is a conversation: a list whose first entry is no number."""
+    if isinstance(prompt, str) or not isinstance(prompt, Sequence) or not prompt:
+        return None
+    is_number = hasattr(prompt[0], "__index__")
+    return None if is_number else prompt  # type: ignore[return-value]
+
+
+def _routed(token: Any) -> RoutedToken:
+    chosen, experts = token.chosen, token.expert_count
+    return RoutedToken(
+        token.layer,
+        token.position,
+        tuple(token.experts[:chosen]),
+        tuple(token.weights[:chosen]),
+        tuple(token.logits[:experts]),
+    )
