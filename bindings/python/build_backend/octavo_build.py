@@ -104,8 +104,8 @@ def build_wheel(
     files += [(f"{info}/{name}", content) for name, content in license_files()]
     pure = "true" if library is None else "false"
     files.append((f"{info}/METADATA", metadata().encode()))
-    wheel_text = f"Wheel-Version: 1.0\nGenerator: octavo_build\nRoot-Is-Purelib: {pure}\nTag: {tag}\n"
-    files.append((f"{info}/WHEEL", wheel_text.encode()))
+    lines = ["Wheel-Version: 1.0", "Generator: octavo_build", f"Root-Is-Purelib: {pure}"]
+    files.append((f"{info}/WHEEL", "\n".join([*lines, f"Tag: {tag}", ""]).encode()))
     record = [record_line(name, content) for name, content in files] + [f"{info}/RECORD,,", ""]
     files.append((f"{info}/RECORD", "\n".join(record).encode()))
 

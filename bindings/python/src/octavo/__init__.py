@@ -10,10 +10,10 @@
 Every failure is an octavo.Error with a code and one line that a user can act on.
 """
 
+from . import _library
 from ._convert import Path
 from ._errors import Error, ErrorCode, LibraryError
 from ._generation import Result, StopReason, Token
-from ._library import library as _library
 from ._model import Message, Messages, Model, ModelInfo, guardrail_prompt
 from ._sampling import Sampler, Sampling, TokenLogprob, logprobs
 from ._session import OpProfile, Prompt, RoutedToken, Session
@@ -49,4 +49,4 @@ __all__ = [
 
 def library_version() -> str:
     """Of the shared library, "0.1.0"."""
-    return bytes(_library().octavo_version()).decode("utf-8")
+    return bytes(_library.library().octavo_version()).decode("utf-8")

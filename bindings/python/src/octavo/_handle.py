@@ -103,7 +103,7 @@ class SessionHandle:
                 self.fail(failure)
 
         with self.work() as handle:
-            null = structs.routing_callback()
+            null = structs.routing_callback(0)
             callback = null if observer is None else structs.routing_callback(receive)
             library().octavo_session_on_routing(handle, callback, None)
             self._routing = callback

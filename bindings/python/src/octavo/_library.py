@@ -152,8 +152,8 @@ def _version_text(number: int) -> str:
 def _unfit(path: str, what: str) -> LibraryError:
     return LibraryError(
         f"{path} {what}, and this package needs Octavo's library in version "
-        f"{_version_text(NEEDED_VERSION)} or a later {NEEDED_VERSION // 10000}.x; build Octavo from "
-        "the same checkout as the package and install both again"
+        f"{_version_text(NEEDED_VERSION)} or a later {NEEDED_VERSION // 10000}.x; build Octavo "
+        "from the same checkout as the package and install both again"
     )
 
 

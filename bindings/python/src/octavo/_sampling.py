@@ -61,8 +61,9 @@ class Sampling:
                 set_number(options, field.name, getattr(self, field.name))
         options.dry_breakers = texts_array(self.dry_breakers, "dry_breakers")
         options.dry_breaker_count = len(self.dry_breakers)
-        biases = [structs.octavo_logit_bias(id_number(id), bias) for id, bias in self.logit_bias.items()]
-        options.logit_bias = (structs.octavo_logit_bias * len(biases))(*biases)
+        bias_type = structs.octavo_logit_bias
+        biases = [bias_type(id_number(id), bias) for id, bias in self.logit_bias.items()]
+        options.logit_bias = (bias_type * len(biases))(*biases)
         options.logit_bias_count = len(biases)
         schema = self.json_schema
         schema = schema if isinstance(schema, str) else json.dumps(schema)

@@ -234,8 +234,10 @@ class Session:
     def on_routing(self, callback: Optional[Callable[[RoutedToken], object]]) -> None:
         """Called for each token in each layer of a mixture from now on, in the thread that
         computes. What it raises ends the call at work, which raises it. None ends it."""
-        observer = callback  # not None in the function below
-        self._handle.trace_routing(observer and (lambda token: observer(_routed(token))))
+        if callback is None:
+            return self._handle.trace_routing(None)
+        observer = callback  # which is never None
+        return self._handle.trace_routing(lambda token: observer(_routed(token)))
 
     def profile(self) -> list[OpProfile]:
         """The ops since the session was made or reset_profile was called, in the order of a pass;
