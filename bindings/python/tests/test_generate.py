@@ -262,6 +262,7 @@ class LeavingTest(unittest.TestCase):
         opened = session()
         stream = opened.generate(STORY, sampling=GREEDY)
         next(stream)
+        stream._generation.stop()
         stream._generation._error = LookupError("late")
         with mock.patch("sys.unraisablehook") as hook:
             del stream

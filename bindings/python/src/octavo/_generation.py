@@ -54,8 +54,9 @@ class Result:
     prefill_seconds: float
     decode_seconds: float
     last_token: int  # the last one given, which is not in the session yet; -1: none
-    drafted: int  # tokens that speculation proposed
-    accepted: int  # of these, the ones that became text
+    drafted: int  # tokens that speculation guessed
+    accepted: int  # of these: were right
+    decoded_tokens: int  # that decode_seconds went to: EOS included, the first one not
 
 
 class Generation:

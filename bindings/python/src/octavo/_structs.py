@@ -182,6 +182,7 @@ class octavo_generate_result(ctypes.Structure):
         ("stop_index", c_int64),
         ("drafted", c_int64),
         ("accepted", c_int64),
+        ("decoded_tokens", c_int64),
     ]
 
 
