@@ -6,7 +6,7 @@ import json
 import math
 import unittest
 from array import array
-from typing import Callable
+from typing import Any, Callable, Union
 
 import octavo
 from octavo import ErrorCode, Sampling
@@ -65,7 +65,8 @@ class SamplerTest(unittest.TestCase):
         self.assertIn(text, ("yes", "no"))
 
     def test_json_schema_as_python_has_it(self) -> None:
-        for seed, schema in ((1, SCHEMA), (2, json.dumps(SCHEMA))):
+        ways: list[Union[str, dict[str, Any]]] = [SCHEMA, json.dumps(SCHEMA)]
+        for seed, schema in enumerate(ways):
             sampling = Sampling(temperature=1.5, seed=seed, json_schema=schema)
             stream = session().generate(STORY, max_tokens=100, sampling=sampling)
             value = json.loads(stream.text())

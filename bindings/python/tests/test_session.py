@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from array import array
 from ctypes import c_int32
-from typing import Callable
+from typing import Any, Callable
 
 import octavo
 from octavo import ErrorCode, _library
@@ -35,11 +35,9 @@ class SessionTest(unittest.TestCase):
         opened.reset_profile()
         self.assertEqual(sum(op.calls for op in opened.profile()), 0)
         self.assertEqual(f16.profile(), [])
-        for wrong in ({"cache": "f64"}, {"context": -1}, {"threads": -1}, {"chunk": 0}):
-            options: dict[str, object] = dict(wrong)
-            self.expect_error(
-                ErrorCode.INVALID_ARGUMENT, lambda: model().session(**options)  # type: ignore
-            )
+        wrong: list[dict[str, Any]] = [{"cache": "f64"}, {"context": -1}, {"chunk": 0}]
+        for options in [*wrong, {"threads": -1}, {"threads": 2**64}]:
+            self.expect_error(ErrorCode.INVALID_ARGUMENT, lambda: model().session(**options))
 
     def test_info_says_threads_and_cache(self) -> None:
         opened = model().session(context=64, threads=1)
@@ -103,7 +101,7 @@ class SessionTest(unittest.TestCase):
         self.assertEqual(len(opened.prompt(story_ids(60)[1:])), model().info.vocab)
 
     def test_routing(self) -> None:
-        opened, seen = session(), []
+        opened, seen = session(), list[octavo.RoutedToken]()
         opened.on_routing(seen.append)
         opened.feed(story_ids(5))
         opened.on_routing(None)
@@ -114,7 +112,8 @@ class SessionTest(unittest.TestCase):
         for token in seen:
             self.assertEqual(len(token.experts), info.experts_per_token)
             self.assertEqual(len(token.logits), info.experts)
-            best = sorted(range(info.experts), key=lambda e: -token.logits[e])
+            order = sorted(zip(token.logits, range(info.experts)), reverse=True)
+            best = [expert for _, expert in order]
             self.assertEqual(list(token.experts), best[: info.experts_per_token])
             self.assertAlmostEqual(sum(token.weights), 1, places=5)
 
@@ -183,16 +182,16 @@ class SessionTest(unittest.TestCase):
         )
 
     def test_wrong_ids(self) -> None:
-        for ids in ([], [-1], [4096], [2**31], ["1"], [1.0]):
+        wrong: list[Any] = [[], [-1], [4096], [2**31], ["1"], [1.0]]
+        for ids in wrong:
             with self.subTest(ids=ids):
-                self.expect_error(
-                    ErrorCode.INVALID_ARGUMENT, lambda: session().feed(ids)  # type: ignore
-                )
+                self.expect_error(ErrorCode.INVALID_ARGUMENT, lambda: session().feed(ids))
         self.expect_error(ErrorCode.OUT_OF_RANGE, lambda: session(context=8).feed([1] * 9))
 
     def test_ids_of_other_kinds(self) -> None:
         expected = session().feed([1, 2, 3])
-        for ids in ((1, 2, 3), range(1, 4), array("q", [1, 2, 3]), (c_int32 * 3)(1, 2, 3)):
+        kinds: list[Any] = [(1, 2, 3), range(1, 4), array("q", [1, 2, 3]), (c_int32 * 3)(1, 2, 3)]
+        for ids in kinds:
             self.assertEqual(session().feed(ids), expected)
 
 

@@ -139,8 +139,8 @@ class FunctionsTest(unittest.TestCase):
     def test_all_functions_of_the_header_are_declared(self) -> None:
         declared = header_functions()
         self.assertEqual(len(declared), HEADER.count("\nOCTAVO_API "))
-        known = {**_library.STATUS_FUNCTIONS, **_library.OTHER_FUNCTIONS}
-        self.assertEqual(set(known), set(declared))
+        known = set(_library.STATUS_FUNCTIONS) | set(_library.OTHER_FUNCTIONS)
+        self.assertEqual(known, set(declared))
 
     def test_parameters_are_of_the_headers_kinds(self) -> None:
         for name, (result, parameters) in header_functions().items():
@@ -150,7 +150,8 @@ class FunctionsTest(unittest.TestCase):
                 self.assertEqual(kind(result), python_kind(returned), name)
             else:
                 self.assertEqual(result, "octavo_status", name)
-            self.assertEqual([python_kind(a) for a in arguments], [kind(p) for p in parameters], name)
+            kinds = [python_kind(argument) for argument in arguments]
+            self.assertEqual(kinds, [kind(parameter) for parameter in parameters], name)
 
 
 if __name__ == "__main__":
