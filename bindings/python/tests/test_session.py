@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import tempfile
 import unittest
@@ -198,7 +199,7 @@ class SessionTest(unittest.TestCase):
 class NumPyTest(unittest.TestCase):
     def test_takes_logits_without_a_copy_and_gives_ids(self) -> None:
         try:
-            import numpy
+            numpy: Any = importlib.import_module("numpy")
         except ImportError:
             self.skipTest("NumPy is not installed")
         ids = story_ids(5)
