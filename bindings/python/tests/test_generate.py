@@ -141,13 +141,14 @@ class LeavingTest(unittest.TestCase):
         self.assertEqual(opened.tokens, self.prompt + self.ids[: count - 1])
 
     def test_break(self) -> None:
-        opened, read = session(), []
-        for token in opened.generate(STORY, sampling=GREEDY):
-            read.append(token.id)
-            if len(read) == 4:
-                break
-        self.assertEqual(read, self.ids[:4])
-        self.expect_left_after(4, opened)
+        for speculation in ("auto", "off", "on"):
+            opened, read = session(), []
+            for token in opened.generate(STORY, sampling=GREEDY, speculation=speculation):
+                read.append(token.id)
+                if len(read) == 4:
+                    break
+            self.assertEqual(read, self.ids[:4])
+            self.expect_left_after(4, opened)
 
     def test_break_within_with(self) -> None:
         opened = session()
