@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 import octavo
 
@@ -52,6 +53,10 @@ def story_ids(count: int) -> list[int]:
     """A prompt of so many tokens."""
     ids = model().tokenize(STORY + ", there was a little girl who liked to play. " * count)
     return ids[:count]
+
+
+def computing_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("octavo-")]
 
 
 def run_python(script: str, **environment: str) -> subprocess.CompletedProcess[str]:

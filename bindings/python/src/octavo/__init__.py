@@ -11,12 +11,12 @@ Every failure is an octavo.Error with a code and one line that a user can act on
 """
 
 from . import _library
-from ._convert import Path
 from ._errors import Error, ErrorCode, LibraryError
 from ._generation import Result, StopReason, Token
 from ._model import Message, Messages, Model, ModelInfo, guardrail_prompt
 from ._sampling import Sampler, Sampling, TokenLogprob, logprobs
-from ._session import OpProfile, Prompt, RoutedToken, Session
+from ._session import Prompt, Session
+from ._session_values import OpProfile, RoutedToken
 from ._stream import Stream
 
 __version__ = "0.1.0"
@@ -30,7 +30,6 @@ __all__ = [
     "Model",
     "ModelInfo",
     "OpProfile",
-    "Path",
     "Prompt",
     "Result",
     "RoutedToken",

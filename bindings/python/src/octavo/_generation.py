@@ -12,10 +12,9 @@ from typing import Any, Optional
 from . import _structs as structs
 from ._errors import Error, ErrorCode
 from ._handle import SessionHandle
+from ._interruptible import cancel_until
 from ._library import library, sized
 from ._sampling import TokenLogprob
-
-_AGAIN_SECONDS = 0.02  # between two attempts to cancel
 
 
 class StopReason(enum.IntEnum):
@@ -100,12 +99,14 @@ class Generation:
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
-        if self._thread.ident is None or self._thread is threading.current_thread():
+        thread = self._thread
+        if thread.ident is None or thread is threading.current_thread():
             return
-        # A call that is just about to begin does not hear the first attempt.
-        while self._thread.is_alive():
-            self._session.cancel_work_of(self._thread.ident)
-            self._thread.join(_AGAIN_SECONDS)
+        cancel_until(self._has_ended, self._session.cancel_work_of, thread.ident)
+
+    def _has_ended(self, seconds: float) -> bool:
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def raise_error(self) -> None:
         """Once, what the thread has ended with."""

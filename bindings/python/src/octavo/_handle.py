@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from ctypes import c_void_p
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, TypeVar
 
 from . import _structs as structs
 from ._errors import Error, ErrorCode
+from ._interruptible import call_interruptibly
 from ._library import library
 
+Result = TypeVar("Result")
 _AGAIN_SECONDS = 0.02  # between two attempts to cancel
 
 
@@ -31,7 +33,6 @@ class SessionHandle:
         self.stop_stream: Optional[Callable[[], None]] = None  # of the stream at work
         self._routing: Any = None  # C's view of a Python function lives as long as C may call it
         self._progress = structs.progress_callback(self._hear_progress)
-        # Python's handler of Ctrl-C runs in between callbacks: there is always this one.
         library().octavo_session_on_progress(handle, self._progress, None)
 
     @contextlib.contextmanager
@@ -64,10 +65,20 @@ class SessionHandle:
         if not self._is_closed:
             library().octavo_session_cancel(self._handle)
 
-    def cancel_work_of(self, thread: Optional[int]) -> None:
+    def compute(self, call: Callable[[c_void_p], Result]) -> Result:
+        """work() that takes its time: Ctrl-C ends it."""
+
+        def run() -> Result:
+            with self.work() as handle:
+                result = call(handle)
+            return result
+
+        return call_interruptibly(run, self.cancel_work_of)
+
+    def cancel_work_of(self, thread: int) -> None:
         """Cancels the call at work if it is this thread's, and no later one's."""
         with self._owner_guard:
-            if self._owner is not None and self._owner == thread:
+            if self._owner == thread:
                 self.cancel()
 
     def fail(self, failure: BaseException) -> None:
@@ -80,18 +91,18 @@ class SessionHandle:
     def has_failed(self) -> bool:
         return self._failure is not None
 
-    def retire(self) -> None:
-        """Ends the call at work and lets no other begin. From a callback it does not wait."""
-        if self._owner == threading.get_ident():
-            self._is_closed = True
-            return
-        while not self._work.acquire(timeout=_AGAIN_SECONDS):
-            stop = self.stop_stream
-            if stop is not None:
-                stop()
-            self.cancel()
+    def free(self) -> None:
+        """Ends the call at work, waits for its end, lets no other begin, and frees the handle. In a
+        callback there is nothing to wait for: the library frees it behind the call."""
+        if self._owner != threading.get_ident():
+            while not self._work.acquire(timeout=_AGAIN_SECONDS):
+                stop = self.stop_stream
+                if stop is not None:
+                    stop()
+                self.cancel()
+            self._work.release()
         self._is_closed = True
-        self._work.release()
+        library().octavo_session_free(self._handle)
 
     def trace_routing(self, observer: Optional[Callable[[Any], object]]) -> None:
         def receive(token: Any, _user: Any) -> None:

@@ -11,6 +11,7 @@ from . import _structs as structs
 from ._convert import Path, filled_ids, ids_array, path_bytes, set_number, text_bytes
 from ._errors import Error, ErrorCode, invalid
 from ._library import defaults, library, sized
+from ._session_values import session_options
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -157,7 +158,7 @@ class Model:
         "auto", "f32", "f16", "bf16" or "q8_0". chunk: tokens computed at once in prefill.
         context_shift: what happens when the context is full, an error or that the older half of the
         tokens behind the first `keep` is forgotten. profile: keeps count of every op."""
-        from ._session import Session, session_options
+        from ._session import Session
 
         options = session_options(context, threads, cache, chunk, context_shift, keep, profile)
         handle = c_void_p()
@@ -177,7 +178,7 @@ class Model:
         profile: bool = False,
     ) -> Session:
         """A session as it was saved to a file, with the options of session()."""
-        from ._session import Session, session_options
+        from ._session import Session
 
         options = session_options(context, threads, cache, chunk, context_shift, keep, profile)
         handle = c_void_p()

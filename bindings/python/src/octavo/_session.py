@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import weakref
 from array import array
 from ctypes import POINTER, byref, c_float, c_size_t, c_void_p
@@ -17,53 +16,10 @@ from ._handle import SessionHandle
 from ._library import defaults, library, sized
 from ._model import Messages, Model
 from ._sampling import Sampling
+from ._session_values import OpProfile, RoutedToken, op_profile, routed_token
 from ._stream import Stream
 
 Prompt = Union[str, Iterable[int], Messages]
-
-
-@dataclasses.dataclass(frozen=True)
-class RoutedToken:
-    """What the router decided for one token in one layer."""
-
-    layer: int
-    position: int
-    experts: tuple[int, ...]  # best first
-    weights: tuple[float, ...]  # of these experts, sum 1
-    logits: tuple[float, ...]  # of all experts
-
-
-@dataclasses.dataclass(frozen=True)
-class OpProfile:
-    """What one op of the forward pass has cost, summed over its calls."""
-
-    name: str  # "matmul_qkv", "attention", ...
-    calls: int
-    seconds: float
-    bytes: float  # weights (of the experts that were chosen) and cache entries read
-    operations: float  # multiplications and additions with those
-
-
-def session_options(
-    context: int,
-    threads: int,
-    cache: str,
-    chunk: Optional[int],
-    context_shift: bool,
-    keep: Optional[int],
-    profile: bool,
-) -> structs.octavo_session_options:
-    options = defaults(structs.octavo_session_options)
-    set_number(options, "context", context)
-    set_number(options, "threads", threads)
-    options.cache = choice(cache, structs.CACHE_TYPES, "cache")
-    options.context_shift = bool(context_shift)
-    options.profile = bool(profile)
-    if chunk is not None:
-        set_number(options, "chunk", chunk)
-    if keep is not None:
-        set_number(options, "keep", keep)
-    return options
 
 
 class Session:
@@ -73,8 +29,9 @@ class Session:
     def __init__(self, model: Model, handle: c_void_p) -> None:
         """Takes over a handle of the C API."""
         self.model = model
-        self._free = weakref.finalize(self, library().octavo_session_free, handle)
         self._handle = SessionHandle(handle)
+        # Also without a close, and when the interpreter exits.
+        self._free = weakref.finalize(self, self._handle.free)
 
     def _info(self) -> structs.octavo_session_info:
         info = sized(structs.octavo_session_info)
@@ -128,9 +85,12 @@ class Session:
 
     def _compute(self, function: Any, ids: Iterable[int]) -> array[float]:
         given, logits, vocab = ids_array(ids), POINTER(c_float)(), c_size_t()
-        with self._handle.work() as handle:
+
+        def call(handle: c_void_p) -> array[float]:
             function(handle, given, len(given), byref(logits), byref(vocab))
             return copied_floats(logits, vocab.value)
+
+        return self._handle.compute(call)
 
     def evaluate(
         self,
@@ -151,8 +111,11 @@ class Session:
         if first < 0:
             raise invalid(f"first must be 0 or more, not {first}")
         given, receiver = ids_array(ids), structs.logits_callback(receive)
-        with self._handle.work() as handle:
+
+        def call(handle: c_void_p) -> None:
             library().octavo_session_evaluate(handle, given, len(given), first, receiver, None)
+
+        self._handle.compute(call)
 
     def generate(
         self,
@@ -237,7 +200,7 @@ class Session:
         if callback is None:
             return self._handle.trace_routing(None)
         observer = callback  # which is never None
-        return self._handle.trace_routing(lambda token: observer(_routed(token)))
+        return self._handle.trace_routing(lambda token: observer(routed_token(token)))
 
     def profile(self) -> list[OpProfile]:
         """The ops since the session was made or reset_profile was called, in the order of a pass;
@@ -247,10 +210,7 @@ class Session:
             library().octavo_session_profile(handle, None, 0, byref(count))
             ops = (structs.octavo_op_profile * count.value)()
             library().octavo_session_profile(handle, ops, len(ops), byref(count))
-            return [
-                OpProfile(op.name.decode("utf-8"), op.calls, op.seconds, op.bytes, op.operations)
-                for op in ops
-            ]
+            return [op_profile(op) for op in ops]
 
     def reset_profile(self) -> None:
         with self._handle.work() as handle:
@@ -258,7 +218,6 @@ class Session:
 
     def close(self) -> None:
         """A call at work in another thread is cancelled, and waited for."""
-        self._handle.retire()
         self._free()
 
     def __enter__(self) -> Session:
@@ -274,14 +233,3 @@ def _messages_of(prompt: Prompt) -> Optional[Messages]:
         return None
     is_number = hasattr(prompt[0], "__index__")
     return None if is_number else prompt  # type: ignore[return-value]
-
-
-def _routed(token: Any) -> RoutedToken:
-    chosen, experts = token.chosen, token.expert_count
-    return RoutedToken(
-        token.layer,
-        token.position,
-        tuple(token.experts[:chosen]),
-        tuple(token.weights[:chosen]),
-        tuple(token.logits[:experts]),
-    )
