@@ -51,7 +51,10 @@ def session(context: int = 512, chunk: int = 16) -> octavo.Session:
 
 def story_ids(count: int) -> list[int]:
     """A prompt of so many tokens."""
-    ids = model().tokenize(STORY + ", there was a little girl who liked to play. " * count)
+    sentences = count // 8 + 1  # each has more tokens than that
+    ids = model().tokenize(STORY + ", there was a little girl who liked to play. " * sentences)
+    if len(ids) < count:
+        raise AssertionError(f"the prompt has only {len(ids)} tokens")
     return ids[:count]
 
 

@@ -51,6 +51,14 @@ class StreamTest(unittest.TestCase):
         second.text()
         self.assertGreaterEqual(second.result.reused, first.result.prompt_tokens)
         self.assertEqual(second.result.prompt_tokens, len(model().encode_chat(messages)))
+        going_on = [*messages, {"role": "assistant", "content": "It"}]
+        third = opened.generate(going_on, max_tokens=1, continue_final=True)
+        third.text()
+        expected = model().encode_chat(going_on, continue_final=True)
+        self.assertEqual(third.result.prompt_tokens, len(expected))
+        with self.assertRaises(octavo.Error) as raised:
+            opened.generate([{"role": "nobody", "content": "x"}]).text()
+        self.assertEqual(raised.exception.code, ErrorCode.INVALID_ARGUMENT)
 
     def test_text_goes_on_in_a_session_without_another_bos(self) -> None:
         opened = session()

@@ -78,10 +78,11 @@ for number in range(20):
             """
 is_computing = threading.Event()
 opened.on_progress(lambda done, total: is_computing.set())
+first, second = [1] + story_ids(1000), [2] + story_ids(1000)
 def compute():
     while True:
-        opened.prompt([1] + story_ids(1000))
-        opened.prompt([2] + story_ids(1000))
+        opened.prompt(first)
+        opened.prompt(second)
 threading.excepthook = lambda arguments: None  # what ends the loop
 threading.Thread(target=compute, daemon=True).start()
 is_computing.wait()

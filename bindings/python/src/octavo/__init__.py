@@ -11,9 +11,10 @@ Every failure is an octavo.Error with a code and one line that a user can act on
 """
 
 from . import _library
+from ._chat import Message, Messages, guardrail_prompt
 from ._errors import Error, ErrorCode, LibraryError
 from ._generation import Result, StopReason, Token
-from ._model import Message, Messages, Model, ModelInfo, guardrail_prompt
+from ._model import Model, ModelInfo
 from ._sampling import Sampler, Sampling, TokenLogprob, logprobs
 from ._session import Prompt, Session
 from ._session_values import OpProfile, RoutedToken

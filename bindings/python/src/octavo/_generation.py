@@ -7,13 +7,13 @@ import dataclasses
 import enum
 import threading
 from ctypes import byref, string_at
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from . import _structs as structs
 from ._errors import Error, ErrorCode
 from ._handle import SessionHandle
 from ._interruptible import cancel_until
-from ._library import library, sized
+from ._library import sized
 from ._sampling import TokenLogprob
 
 
@@ -58,19 +58,16 @@ class Result:
     decoded_tokens: int  # that decode_seconds went to: EOS included, the first one not
 
 
+# octavo_generate with all arguments but these: session, callback, user, result.
+Generate = Callable[[Any, Any, None, Any], object]
+
+
 class Generation:
     """The call of octavo_generate in its thread. The call stands still after each token until the
     next one is asked for: so a text that is left early leaves the session where the reader is."""
 
-    def __init__(
-        self,
-        session: SessionHandle,
-        prompt: Any,
-        options: structs.octavo_generate_options,
-        sampling: structs.octavo_sampling_options,
-    ) -> None:
-        self._session = session
-        self._prompt, self._options, self._sampling = prompt, options, sampling
+    def __init__(self, session: SessionHandle, generate: Generate, has_logprobs: bool) -> None:
+        self._session, self._generate, self._has_logprobs = session, generate, has_logprobs
         self._changed = threading.Condition()  # reentrant: a finalizer may come in between
         self._made: collections.deque[Token] = collections.deque()
         self._made_count = self._asked_count = 0
@@ -118,7 +115,7 @@ class Generation:
     def _run(self) -> None:
         error: Optional[BaseException] = None
         try:
-            self._generate()
+            self._compute()
         except BaseException as raised:
             error = raised
         with self._changed:
@@ -126,21 +123,12 @@ class Generation:
             self._is_ended = True
             self._changed.notify_all()
 
-    def _generate(self) -> None:
+    def _compute(self) -> None:
         filled = sized(structs.octavo_generate_result)
         with self._session.work() as handle:
             self._session.stop_stream = self.stop
             try:
-                library().octavo_generate(
-                    handle,
-                    self._prompt,
-                    len(self._prompt),
-                    byref(self._options),
-                    byref(self._sampling),
-                    structs.token_callback(self._receive),
-                    None,
-                    byref(filled),
-                )
+                self._generate(handle, structs.token_callback(self._receive), None, byref(filled))
             except Error as error:
                 if error.code != ErrorCode.CANCELLED:
                     raise
@@ -150,7 +138,7 @@ class Generation:
 
     def _receive(self, token: Any, _user: Any) -> int:
         try:
-            given = _token(token.contents, self._options.logprobs >= 0)
+            given = _token(token.contents, self._has_logprobs)
             with self._changed:
                 self._made.append(given)
                 self._made_count += 1

@@ -96,6 +96,17 @@ STATUS_FUNCTIONS: dict[str, list[Any]] = {
         c_void_p,
         POINTER(structs.octavo_generate_result),
     ],
+    "octavo_generate_chat": [
+        _handle,
+        POINTER(structs.octavo_chat_message),
+        c_size_t,
+        POINTER(structs.octavo_chat_options),
+        POINTER(structs.octavo_generate_options),
+        POINTER(structs.octavo_sampling_options),
+        structs.token_callback,
+        c_void_p,
+        POINTER(structs.octavo_generate_result),
+    ],
 }
 # What the others return, and their arguments.
 OTHER_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {

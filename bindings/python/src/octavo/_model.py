@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from ctypes import byref, c_char_p, c_size_t, c_void_p, create_string_buffer
-from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Iterable, Optional
 
 from . import _structs as structs
+from ._chat import Messages, chat_arguments
 from ._convert import Path, filled_ids, ids_array, path_bytes, set_number, text_bytes
 from ._errors import Error, ErrorCode, invalid
 from ._library import defaults, library, sized
@@ -15,16 +16,6 @@ from ._session_values import session_options
 
 if TYPE_CHECKING:
     from ._session import Session
-
-
-class Message(NamedTuple):
-    """One of a conversation: an optional "system" first, then "user" and "assistant" in turn."""
-
-    role: str
-    content: str
-
-
-Messages = Sequence[Union[Message, Mapping[str, str]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,14 +110,7 @@ class Model:
         chat_template: "auto" for the model's own way; "mistral-v1", the official encoding of
         Mixtral-Instruct; or the text of a Jinja template. continue_final: the last message is an
         answer to go on with."""
-        options = defaults(structs.octavo_chat_options)
-        options.chat_template = text_bytes(chat_template, "chat_template")
-        options.continue_final = bool(continue_final)
-        given = (structs.octavo_chat_message * len(messages))()
-        for target, message in zip(given, messages):
-            role, content = _parts(message)
-            target.role = text_bytes(role, "a message's role")
-            target.content = text_bytes(content, "a message")
+        given, options = chat_arguments(messages, chat_template, continue_final)
         handle = self._open_handle()
         return filled_ids(
             lambda *target: library().octavo_model_encode_chat(
@@ -196,17 +180,3 @@ class Model:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _parts(message: Union[Message, Mapping[str, str]]) -> tuple[str, str]:
-    if isinstance(message, Message):
-        return message.role, message.content
-    try:
-        return message["role"], message["content"]
-    except (KeyError, TypeError):
-        raise invalid('a message is {"role": ..., "content": ...}') from None
-
-
-def guardrail_prompt() -> str:
-    """The system prompt by which the Mistral 7B paper (section 5.1) enforces guardrails."""
-    return bytes(library().octavo_guardrail_prompt()).decode("utf-8")

@@ -8,15 +8,16 @@ from ctypes import POINTER, byref, c_float, c_size_t, c_void_p
 from typing import Any, Callable, Iterable, Optional, Sequence, Union
 
 from . import _structs as structs
-from ._convert import Path, choice, copied_floats, filled_ids, ids_array, path_bytes
-from ._convert import set_number, texts_array
+from ._chat import Messages, chat_arguments
+from ._convert import Path, copied_floats, filled_ids, ids_array, path_bytes
 from ._errors import invalid
 from ._generation import Generation
 from ._handle import SessionHandle
-from ._library import defaults, library, sized
-from ._model import Messages, Model
+from ._library import library, sized
+from ._model import Model
 from ._sampling import Sampling
-from ._session_values import OpProfile, RoutedToken, op_profile, routed_token
+from ._session_values import OpProfile, RoutedToken, generate_options, op_profile
+from ._session_values import routed_token
 from ._stream import Stream
 
 Prompt = Union[str, Iterable[int], Messages]
@@ -125,7 +126,7 @@ class Session:
         sampling: Optional[Sampling] = None,
         stop: Sequence[str] = (),
         logprobs: Optional[int] = None,
-        whole_prompt: Optional[bool] = None,
+        whole_prompt: bool = False,
         speculation: str = "auto",
         chat_template: str = "auto",
         continue_final: bool = False,
@@ -135,30 +136,32 @@ class Session:
         prompt: a text (BOS goes in front where it is the session's first), ids, or the messages of
         a conversation. max_tokens: negative for no limit but the context. stop: the text ends
         before the first of these. logprobs: 0 for that of each token, n for those of the n most
-        likely too. whole_prompt: the prompt is all that comes before, not what is appended; None
-        for messages alone. speculation: "auto", "off" or "on"; it changes the speed alone.
+        likely too. whole_prompt: the prompt is all that comes before, not what is appended; always
+        so for messages. speculation: "auto", "off" or "on"; it changes the speed alone.
         chat_template, continue_final: of messages, as in Model.encode_chat."""
+        options = generate_options(max_tokens, whole_prompt, stop, logprobs, speculation)
+        further = byref(options), byref((sampling or Sampling())._struct())
         messages = _messages_of(prompt)
-        whole = messages is not None if whole_prompt is None else whole_prompt
-        options = defaults(structs.octavo_generate_options)
-        set_number(options, "max_tokens", max_tokens)
-        options.whole_prompt = bool(whole)
-        options.stop = texts_array(stop, "stop")
-        options.stop_count = len(stop)
-        if logprobs is not None and logprobs < 0:
-            raise invalid(f"logprobs must be None or 0 or more, not {logprobs}")
-        set_number(options, "logprobs", -1 if logprobs is None else logprobs)
-        options.speculation = choice(speculation, structs.SPECULATIONS, "speculation")
+        arguments: tuple[Any, ...]
         if messages is not None:
-            ids: Iterable[int] = self.model.encode_chat(
-                messages, chat_template=chat_template, continue_final=continue_final
-            )
-        elif isinstance(prompt, str):
-            ids = self.model.tokenize(prompt, bos=bool(whole) or self.position == 0)
+            given, chat = chat_arguments(messages, chat_template, continue_final)
+            arguments = (given, len(given), byref(chat), *further)
+            function = library().octavo_generate_chat
         else:
-            ids = prompt  # type: ignore[assignment]
-        chosen = (sampling or Sampling())._struct()
-        return Stream(self, Generation(self._handle, ids_array(ids), options, chosen))
+            given = ids_array(self._ids_of(prompt, whole_prompt))
+            arguments = (given, len(given), *further)
+            function = library().octavo_generate
+
+        def generate(session: c_void_p, *results: Any) -> None:
+            function(session, *arguments, *results)
+
+        return Stream(self, Generation(self._handle, generate, has_logprobs=logprobs is not None))
+
+    def _ids_of(self, prompt: Any, is_whole: bool) -> Iterable[int]:
+        """Of a prompt that is a text, or ids already."""
+        if not isinstance(prompt, str):
+            return prompt  # type: ignore[no-any-return]
+        return self.model.tokenize(prompt, bos=is_whole or self.position == 0)
 
     def rewind(self, position: int) -> None:
         """Forgets the tokens from `position` on; 0: all."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 from . import _structs as structs
-from ._convert import choice, set_number
+from ._convert import choice, set_number, texts_array
+from ._errors import invalid
 from ._library import defaults
 
 
@@ -51,6 +52,25 @@ def session_options(
         set_number(options, "chunk", chunk)
     if keep is not None:
         set_number(options, "keep", keep)
+    return options
+
+
+def generate_options(
+    max_tokens: int,
+    whole_prompt: bool,
+    stop: Sequence[str],
+    logprobs: Optional[int],
+    speculation: str,
+) -> structs.octavo_generate_options:
+    options = defaults(structs.octavo_generate_options)
+    set_number(options, "max_tokens", max_tokens)
+    options.whole_prompt = bool(whole_prompt)
+    options.stop = texts_array(stop, "stop")
+    options.stop_count = len(stop)
+    if logprobs is not None and logprobs < 0:
+        raise invalid(f"logprobs must be None or 0 or more, not {logprobs}")
+    set_number(options, "logprobs", -1 if logprobs is None else logprobs)
+    options.speculation = choice(speculation, structs.SPECULATIONS, "speculation")
     return options
 
 
