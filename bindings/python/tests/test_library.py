@@ -27,6 +27,20 @@ class LibraryTest(unittest.TestCase):
     def test_version_is_the_packages(self) -> None:
         self.assertEqual(octavo.library_version(), octavo.__version__)
 
+    def test_the_systems_is_taken_where_the_package_has_none(self) -> None:
+        script = """
+import pathlib
+import octavo
+from octavo import _library
+_library.BUNDLED = pathlib.Path("/nowhere")
+print(octavo.library_version(), _library.library()._name)
+"""
+        with tempfile.TemporaryDirectory() as folder:
+            link = pathlib.Path(folder, _library.SYSTEM_NAME)
+            link.symlink_to(_library.library()._name)
+            answer = run_python(script, OCTAVO_LIBRARY="", LD_LIBRARY_PATH=folder)
+        self.assertEqual(answer.stdout, f"{octavo.__version__} {_library.SYSTEM_NAME}\n")
+
     def test_missing_file_is_named(self) -> None:
         answer = run_python(ASK, OCTAVO_LIBRARY="/nowhere/liboctavo.so")
         self.assertIn("cannot load /nowhere/liboctavo.so, which OCTAVO_LIBRARY says", answer.stdout)
