@@ -71,9 +71,10 @@ def package_files() -> list[tuple[str, bytes]]:
 
 
 def license_files() -> list[tuple[str, bytes]]:
-    folders = [ROOT, ROOT.parent.parent]
-    found = {name: folder / name for folder in folders for name in ("LICENSE", "NOTICE")}
-    return [(name, file.read_bytes()) for name, file in sorted(found.items()) if file.is_file()]
+    """From an unpacked source package, or the checkout."""
+    folders = (ROOT, ROOT.parent.parent)
+    files = [folder / name for name in ("LICENSE", "NOTICE") for folder in folders]
+    return [(file.name, file.read_bytes()) for file in files if file.is_file()]
 
 
 def record_line(name: str, content: bytes) -> str:

@@ -21,8 +21,8 @@ import octavo
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def backend() -> types.ModuleType:
-    path = ROOT / "build_backend/octavo_build.py"
+def backend(root: pathlib.Path = ROOT) -> types.ModuleType:
+    path = root / "build_backend/octavo_build.py"
     spec = importlib.util.spec_from_file_location("octavo_build", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -95,14 +95,19 @@ class SdistTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             name = backend().build_sdist(folder)
             with tarfile.open(os.path.join(folder, name)) as archive:
-                names = set(archive.getnames())
-        base = f"octavo-{octavo.__version__}"
-        with wheel("none") as archive_of_wheel:
-            for packed in archive_of_wheel.namelist():
-                if packed.startswith("octavo/"):
-                    self.assertIn(f"{base}/src/{packed}", names)
-        for needed in ("pyproject.toml", "PKG-INFO", "build_backend/octavo_build.py", "README.md"):
-            self.assertIn(f"{base}/{needed}", names)
+                for member in archive.getmembers():
+                    content, target = archive.extractfile(member), pathlib.Path(folder, member.name)
+                    assert content is not None
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(content.read())
+            unpacked = pathlib.Path(folder, f"octavo-{octavo.__version__}")
+            again = backend(unpacked)
+            name = again.build_wheel(folder, {"library": "none"})
+            wheel_from_sdist = pathlib.Path(folder, name).read_bytes()
+            self.assertEqual(again.build_sdist(folder), unpacked.name + ".tar.gz")
+        with wheel("none") as expected:
+            self.assertIn(f"{unpacked.name}.dist-info/LICENSE", expected.namelist())
+            self.assertEqual(wheel_from_sdist, pathlib.Path(str(expected.filename)).read_bytes())
 
 
 if __name__ == "__main__":
