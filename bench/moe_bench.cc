@@ -96,7 +96,7 @@ void moe_ffn(benchmark::State& state, Format format, int64_t rows) {
     ++calls;
   }
   report(state, bytes / calls, 2.0 * 3 * kDim * kFfn * kTopK * static_cast<double>(rows), machine(),
-         unit_kind(format, machine()));
+         prefill_unit(format_name(format), machine()));
 }
 
 void register_all() {

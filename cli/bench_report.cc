@@ -24,7 +24,7 @@ struct Rates {
         decode(median(r.decode)),
         prefill_gop_s(prefill * r.prefill_operations * 1e-9),
         decode_gb_s(decode * r.decode_bytes * 1e-9),
-        unit(unit_kind(parse_format(r.format).value_or(Format::kF32), r.machine)),
+        unit(prefill_unit(r.format, r.machine)),
         share_of_unit(prefill_gop_s / r.machine.peak(unit)),
         bf16_peak(r.machine.peak("bf16")),
         share_of_stream(decode_gb_s / r.machine.stream.gb_s) {}

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/cpu/machine.h"
+#include "octavo/machine.hpp"
 #include "octavo/octavo.hpp"
 #include "options.h"
 

@@ -8,9 +8,8 @@
 
 #include "commands.h"
 #include "conversation_file.h"
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
-#include "io/printable.h"
 #include "progress.h"
 #include "signals_cancel.h"
 

@@ -10,8 +10,7 @@
 #include "bench_report.h"
 #include "commands.h"
 #include "files.h"
-#include "io/model_file.h"
-#include "model_summary.h"
+#include "octavo/inspect.hpp"
 #include "octavo/octavo.hpp"
 #include "progress.h"
 
@@ -108,11 +107,10 @@ double mean_keys(const ModelInfo& model, int64_t before, int64_t tokens) {
 }
 
 /// What a token costs, from the file's directory.
-void count_work(const BenchArguments& arguments, const ModelFile& file, const ModelInfo& m,
+void count_work(const BenchArguments& arguments, const ModelContents& contents, const ModelInfo& m,
                 CacheType cache, BenchResult& result) {
-  const ModelTotals totals = total(file.directory());
   // Prefill needs the logits of its last token only.
-  const auto matrices = static_cast<double>(totals.active_weights - m.vocab * m.dim);
+  const auto matrices = static_cast<double>(contents.active_weights - m.vocab * m.dim);
   const auto attention = static_cast<double>(4 * m.layers * m.heads * m.head_dim);
   result.prefill_operations = 2 * matrices + attention * mean_keys(m, 0, arguments.prompt);
   const NamedCacheType& type = cache_type_of(cache);
@@ -120,7 +118,7 @@ void count_work(const BenchArguments& arguments, const ModelFile& file, const Mo
   result.cache_type = type.name;
   result.decode_cache_bytes =
       values * type.value_bytes * mean_keys(m, arguments.depth, arguments.generate);
-  result.decode_bytes = static_cast<double>(totals.active_bytes) + result.decode_cache_bytes;
+  result.decode_bytes = static_cast<double>(contents.active_bytes) + result.decode_cache_bytes;
 }
 
 /// The peak counts from here on, so that the memory that measuring the machine took is left out.
@@ -155,7 +153,7 @@ BenchResult measure(const BenchArguments& arguments) {
   result.cache_bytes = session.cache_bytes();
   result.after = measure_machine(sizes.threads);
   result.machine = faster(result.before, result.after);
-  count_work(arguments, ModelFile(sizes.path), model.info(), session.cache_type(), result);
+  count_work(arguments, inspect(sizes.path), model.info(), session.cache_type(), result);
   return result;
 }
 

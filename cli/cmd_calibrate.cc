@@ -1,12 +1,13 @@
 // octavo calibrate: how large the inputs of each matrix are, for the converter's scale search.
 #include <algorithm>
 
-#include "calibration_run.h"
 #include "commands.h"
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
+#include "octavo/calibrate.hpp"
 #include "options.h"
 #include "progress.h"
+#include "scored_text.h"
 
 namespace octavo::cli {
 namespace {
@@ -14,11 +15,12 @@ namespace {
 struct CalibrateArguments {
   std::string model, output, floor = "refuse";
   std::vector<std::string> files;
+  std::optional<int64_t> window;
   int64_t context = 512, chunks = 0, least = 64;
   int threads = 0;
 };
 
-std::string counts_table(const CalibrationRun& run) {
+std::string counts_table(const Calibrator& run) {
   std::string text = fmt::format("{} tokens\n\n{:<8}{:>8}{:>12}{:>12}{:>12}\n", run.tokens(),
                                  "layer", "experts", "fewest", "mean", "most");
   const std::vector<std::vector<int64_t>> tokens = run.expert_tokens();
@@ -51,38 +53,46 @@ std::string starving_list(const std::vector<StarvingExpert>& experts, int64_t le
        first.layer, first.expert, first.tokens, least, more);
 }
 
-std::vector<ScoredText> read_texts(const Model& model, const CalibrateArguments& arguments) {
-  std::vector<ScoredText> texts;
+void add_texts(Calibrator& calibrator, const Model& model, const CalibrateArguments& arguments) {
   for (const std::string& file : arguments.files) {
-    texts.emplace_back(model, file, arguments.context, arguments.chunks);
+    calibrator.add(ScoredText(model, file, arguments.context, arguments.chunks).ids());
   }
-  return texts;
+}
+
+/// A bar over `work`. False when the user stopped it.
+bool watch(const char* label, const std::function<void(const Progress&)>& work) {
+  const StopRequest stop;
+  ProgressBar bar(label, "tokens");
+  try {
+    work([&](int64_t done, int64_t total) {
+      bar.show(done, total);
+      return !stop.requested();
+    });
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kCancelled) throw;
+    return false;
+  }
+  return true;
 }
 
 int calibrate(const CalibrateArguments& arguments) {
-  const Model model = Model::open(arguments.model);
-  CalibrationRun run(model, read_texts(model, arguments), arguments.least, arguments.threads);
-  const StopRequest stop;
-  const auto show = [&stop](ProgressBar& bar) {
-    return [&stop, &bar](int64_t done, int64_t total) {
-      bar.show(done, total);
-      return !stop.requested();
-    };
-  };
-  {
-    ProgressBar bar("calibrating", "tokens");
-    if (!run.observe(show(bar))) return kExitInterrupted;
-  }
-  const std::vector<StarvingExpert> starving = run.starving();
-  write_output(counts_table(run) + starving_list(starving, arguments.least));
+  const Model model = Model::open(arguments.model, {.window = arguments.window});
+  Calibrator calibrator(
+      model,
+      {.context = arguments.context, .min_tokens = arguments.least, .threads = arguments.threads});
+  add_texts(calibrator, model, arguments);
+  const auto observe = [&](const Progress& progress) { calibrator.observe(progress); };
+  if (!watch("calibrating", observe)) return kExitInterrupted;
+  const std::vector<StarvingExpert> starving = calibrator.starving();
+  write_output(counts_table(calibrator) + starving_list(starving, arguments.least));
   if (!starving.empty()) {
     if (arguments.floor == "refuse") refuse(starving, arguments.least);
-    ProgressBar bar("forcing", "tokens");
-    if (!run.force(show(bar))) return kExitInterrupted;
+    const auto force = [&](const Progress& progress) { calibrator.force(progress); };
+    if (!watch("forcing", force)) return kExitInterrupted;
     write_output(fmt::format("each was given the tokens that came nearest to it, up to {}\n",
                              arguments.least));
   }
-  run.result().save(arguments.output);
+  calibrator.save(arguments.output);
   return kExitDone;
 }
 
@@ -117,6 +127,7 @@ void add_calibrate_command(CLI::App& app, std::function<int()>& action) {
                    "force gives it the tokens that came nearest to it")
       ->type_name("WHAT")
       ->check(CLI::IsMember({"refuse", "force"}));
+  add_window_option(*command, arguments->window);
   add_threads_option(*command, arguments->threads);
   command->footer(
       "Use the least quantized model there is (--type bf16 or q8_0) and text like what the model "

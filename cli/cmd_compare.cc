@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "core/error.h"
 #include "divergence.h"
+#include "errors.h"
 #include "files.h"
 #include "options.h"
 #include "progress.h"
@@ -20,6 +20,7 @@ using nlohmann::json;
 struct CompareArguments {
   std::string a, b, file;
   int64_t context = 512, chunks = 0, chunk = 0;
+  std::optional<int64_t> window;
   int threads = 0;
   CacheType cache_b = CacheType::kAuto;
   bool as_json = false;
@@ -145,7 +146,8 @@ std::string report(const Comparison& result, const CompareArguments& arguments) 
 }
 
 int compare(const CompareArguments& arguments) {
-  const Model a = Model::open(arguments.a), b = Model::open(arguments.b);
+  const ModelOptions options = {.window = arguments.window};
+  const Model a = Model::open(arguments.a, options), b = Model::open(arguments.b, options);
   check_vocabularies(a, b, arguments);
   const ScoredText text(a, arguments.file, arguments.context, arguments.chunks);
   Comparer comparer(a, b, text, arguments);
@@ -181,6 +183,7 @@ void add_compare_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("--chunks", arguments->chunks, "Chunks to read (default: all)")
       ->type_name("N")
       ->check(whole_number(1));
+  add_window_option(*command, arguments->window, "each model's own");
   add_threads_option(*command, arguments->threads);
   add_chunk_option(*command, arguments->chunk);
   add_cache_type_option(*command, arguments->cache_b,

@@ -5,11 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "convert/convert.h"
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
-#include "io/model_writer.h"
 #include "model_summary.h"
+#include "octavo/convert.hpp"
 #include "options.h"
 #include "progress.h"
 #include "tensor_table.h"
@@ -32,8 +31,8 @@ struct ConvertArguments {
 std::string requantized_text(const std::vector<Requantized>& list) {
   std::string text;
   for (const Requantized& row : list) {
-    text += fmt::format("{} tensor{} {} to {}", row.tensors, row.tensors == 1 ? "" : "s",
-                        traits(row.from).name, format_name(row.to));
+    text += fmt::format("{} tensor{} {} to {}", row.tensors, row.tensors == 1 ? "" : "s", row.from,
+                        row.to);
     if (row.measured > 0) text += fmt::format(", relative error {:.2g}", row.error);
     if (row.measured > 0 && row.measured < row.tensors) {
       text += fmt::format(" in the {} of this run", row.measured);
@@ -43,50 +42,49 @@ std::string requantized_text(const std::vector<Requantized>& list) {
   return text;
 }
 
-json plan_json(const ConvertSummary& plan, int64_t free_bytes) {
+json plan_json(const ConvertSummary& plan) {
+  const ModelContents& contents = plan.contents;
   json tensors = json::array();
-  for (size_t i = 0; i < plan.directory.tensors.size(); ++i) {
-    const TensorEntry& entry = plan.directory.tensors[i];
-    tensors.push_back({{"name", entry.name},
-                       {"source_type", plan.source_types[i]},
-                       {"format", format_name(entry.format)},
-                       {"shape", {entry.rows, entry.cols}},
-                       {"bytes", entry.bytes}});
+  for (const TensorInfo& tensor : contents.tensors) {
+    tensors.push_back({{"name", tensor.name},
+                       {"source_type", tensor.source_type},
+                       {"format", tensor.type},
+                       {"shape", {tensor.rows, tensor.cols}},
+                       {"bytes", tensor.bytes}});
   }
-  return {{"source", plan.directory.source},
-          {"type", plan.directory.requested_format},
+  return {{"source", contents.source},
+          {"type", contents.type},
           {"source_bytes", plan.source_bytes},
-          {"bytes", plan.output_bytes},
-          {"free_bytes", free_bytes},
-          {"window", plan.directory.config.window},
-          {"bits_per_weight", total(plan.directory).bits_per_weight()},
-          {"notes", plan.directory.notes},
+          {"bytes", contents.file_bytes},
+          {"free_bytes", plan.free_bytes},
+          {"window", contents.config.window},
+          {"bits_per_weight", contents.bits_per_weight()},
+          {"notes", contents.notes},
           {"tensors", std::move(tensors)}};
 }
 
 // What would be written, and whether the disk has room for it.
 int show_plan(const ConvertOptions& options, bool as_json) {
   const ConvertSummary plan = plan_conversion(options);
-  const int64_t free_bytes = free_bytes_for(options.output);
+  const int64_t bytes = plan.contents.file_bytes;
   if (as_json) {
-    write_output(plan_json(plan, free_bytes).dump(1) + "\n");
+    write_output(plan_json(plan).dump(1) + "\n");
   } else {
-    write_output(summary_text(plan.directory, plan.output_bytes, plan.source_types) +
-                 requantized_text(plan.requantized) +
+    write_output(summary_text(plan.contents) + requantized_text(plan.requantized) +
                  fmt::format("\ndisk     {} to read, {} to write, {} free\n",
-                             size_text(plan.source_bytes), size_text(plan.output_bytes),
-                             size_text(free_bytes)));
+                             size_text(plan.source_bytes), size_text(bytes),
+                             size_text(plan.free_bytes)));
   }
-  if (plan.output_bytes <= free_bytes) return kExitDone;
+  if (bytes <= plan.free_bytes) return kExitDone;
   fail(ErrorCode::kIo, "{} needs {}, its disk has {} free; free some or choose a smaller --type",
-       options.output, size_text(plan.output_bytes), size_text(free_bytes));
+       options.output, size_text(bytes), size_text(plan.free_bytes));
 }
 
 int run(const ConvertArguments& arguments) {
   ConvertOptions options;
   options.source = arguments.source;
   options.output = arguments.output;
-  options.format = arguments.types.format();
+  options.type = arguments.types.type_wanted();
   options.recipe = arguments.types.recipe;
   options.type_for = arguments.types.rules();
   options.window = arguments.window;
@@ -103,8 +101,7 @@ int run(const ConvertArguments& arguments) {
     summary = convert(options);
   });
   if (code != kExitDone) return code;
-  write_output(summary_text(summary.directory, summary.output_bytes, summary.source_types) +
-               requantized_text(summary.requantized));
+  write_output(summary_text(summary.contents) + requantized_text(summary.requantized));
   return kExitDone;
 }
 

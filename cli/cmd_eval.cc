@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
 #include "octavo/octavo.hpp"
 #include "options.h"

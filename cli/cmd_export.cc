@@ -1,11 +1,9 @@
 // octavo export: a model file as GGUF, for other programs.
 #include <fmt/format.h>
 
-#include <map>
-
 #include "commands.h"
-#include "convert/export_gguf.h"
 #include "files.h"
+#include "octavo/convert.hpp"
 #include "options.h"
 #include "progress.h"
 #include "tensor_table.h"
@@ -19,16 +17,10 @@ struct ExportArguments {
 };
 
 std::string export_text(const ExportSummary& summary, const std::string& output) {
-  std::map<std::string, std::pair<int64_t, int64_t>> formats;  // tensors and bytes
-  for (const GgufEntry& tensor : summary.tensors) {
-    auto& [tensors, bytes] = formats[std::string(format_name(tensor.format))];
-    ++tensors;
-    bytes += tensor.bytes;
-  }
   std::string text = fmt::format("written  {}, {} in {} tensors, GGUF of architecture llama\n",
-                                 output, size_text(summary.output_bytes), summary.tensors.size());
-  for (const auto& [name, totals] : formats) {
-    text += fmt::format("{:<8} {} tensors, {}\n", name, totals.first, size_text(totals.second));
+                                 output, size_text(summary.output_bytes), summary.tensors);
+  for (const TypeTotals& type : summary.types) {
+    text += fmt::format("{:<8} {} tensors, {}\n", type.type, type.tensors, size_text(type.bytes));
   }
   for (const std::string& note : summary.notes) text += fmt::format("note     {}\n", note);
   return text;

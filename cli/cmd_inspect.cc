@@ -2,10 +2,10 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
-#include "io/model_file.h"
 #include "model_summary.h"
+#include "octavo/inspect.hpp"
 #include "options.h"
 #include "progress.h"
 
@@ -20,80 +20,99 @@ struct InspectArguments {
   int threads = 0;
 };
 
-json tensors_json(const ModelDirectory& directory) {
+json tensors_json(const ModelContents& contents) {
   json list = json::array();
-  for (const TensorEntry& entry : directory.tensors) {
-    list.push_back({{"name", entry.name},
-                    {"format", format_name(entry.format)},
-                    {"shape", {entry.rows, entry.cols}},
-                    {"offset", entry.offset},
-                    {"bytes", entry.bytes},
-                    {"checksum", fmt::format("{:016x}", entry.checksum)}});
+  for (const TensorInfo& tensor : contents.tensors) {
+    list.push_back({{"name", tensor.name},
+                    {"format", tensor.type},
+                    {"shape", {tensor.rows, tensor.cols}},
+                    {"offset", tensor.offset},
+                    {"bytes", tensor.bytes},
+                    {"checksum", fmt::format("{:016x}", tensor.checksum)}});
   }
   return list;
 }
 
-json map_json(const ModelDirectory& directory) {
+json map_json(const ModelContents& contents) {
   json list = json::array();
-  for (const FileExtent& extent : file_map(directory)) {
+  for (const FileExtent& extent : file_map(contents)) {
     list.push_back({{"name", extent.name}, {"offset", extent.offset}, {"bytes", extent.bytes}});
   }
   return list;
 }
 
-json model_json(const ModelFile& file) {
-  const ModelDirectory& directory = file.directory();
-  const ModelTotals totals = total(directory);
+json config_json(const ModelConfig& c) {
+  return {{"architecture", c.architecture},
+          {"dim", c.dim},
+          {"layers", c.layers},
+          {"heads", c.heads},
+          {"kv_heads", c.kv_heads},
+          {"head_dim", c.head_dim},
+          {"ffn_dim", c.ffn_dim},
+          {"experts", c.experts},
+          {"experts_per_token", c.experts_per_token},
+          {"vocab", c.vocab},
+          {"context", c.context},
+          {"window", c.window},
+          {"rope_theta", c.rope_theta},
+          {"norm_eps", c.norm_eps},
+          {"tied_output", c.tied_output},
+          {"bos", c.bos},
+          {"eos", c.eos}};
+}
+
+json model_json(const std::string& path, const ModelContents& contents) {
   json formats = json::object();
-  for (const auto& [name, format] : totals.formats) {
-    formats[name] = {
-        {"tensors", format.tensors}, {"weights", format.weights}, {"bytes", format.bytes}};
+  for (const TypeTotals& type : contents.types) {
+    formats[type.type] = {
+        {"tensors", type.tensors}, {"weights", type.weights}, {"bytes", type.bytes}};
   }
-  return {{"path", file.path()},
-          {"bytes", file.size()},
-          {"version", kModelVersion},
-          {"config", to_json(directory.config)},
-          {"type", directory.requested_format},
-          {"source", directory.source},
-          {"has_tokenizer", !directory.tokenizer.empty()},
-          {"has_chat_template", !directory.chat_template.empty()},
-          {"weights", totals.weights},
-          {"active_weights", totals.active_weights},
-          {"bits_per_weight", totals.bits_per_weight()},
+  return {{"path", path},
+          {"bytes", contents.file_bytes},
+          {"version", contents.version},
+          {"config", config_json(contents.config)},
+          {"type", contents.type},
+          {"source", contents.source},
+          {"has_tokenizer", contents.tokenizer_bytes > 0},
+          {"has_chat_template", !contents.chat_template.empty()},
+          {"weights", contents.weights},
+          {"active_weights", contents.active_weights},
+          {"bits_per_weight", contents.bits_per_weight()},
           {"formats", std::move(formats)},
-          {"file_map", map_json(directory)},
-          {"notes", directory.notes},
-          {"tensors", tensors_json(directory)}};
+          {"file_map", map_json(contents)},
+          {"notes", contents.notes},
+          {"tensors", tensors_json(contents)}};
 }
 
 // Throws when a checksum differs: the exit code says so too.
-void verify(const ModelFile& file, int threads, const ModelFile::Progress& progress) {
-  const std::vector<std::string> damaged = file.verify(threads, progress);
+void check(const InspectArguments& arguments, size_t tensors, Progress progress) {
+  const std::vector<std::string> damaged =
+      verify(arguments.path, {.threads = arguments.threads, .progress = std::move(progress)});
   if (damaged.empty()) return;
   fail(ErrorCode::kFormat,
        "{}: {} of {} tensors are damaged, the first is {}; copy or convert it "
        "again",
-       file.path(), damaged.size(), file.directory().tensors.size(), damaged.front());
+       arguments.path, damaged.size(), tensors, damaged.front());
 }
 
 int run(const InspectArguments& arguments) {
-  const ModelFile file(arguments.path);
+  const ModelContents contents = inspect(arguments.path);
   if (arguments.verify) {
-    const int code = run_with_progress(
-        "checking", [&](auto progress) { verify(file, arguments.threads, progress); });
+    const int code = run_with_progress("checking", [&](Progress progress) {
+      check(arguments, contents.tensors.size(), std::move(progress));
+    });
     if (code != kExitDone) return code;
   }
-  const ModelDirectory& directory = file.directory();
   if (arguments.as_json) {
-    json report = model_json(file);
+    json report = model_json(arguments.path, contents);
     if (arguments.verify) report["verified"] = true;
     write_output(report.dump(1) + "\n");
     return kExitDone;
   }
-  std::string text = summary_text(directory, file.size());
-  text += "\n" + formats_text(directory) + "\n" + file_map_text(directory);
+  std::string text = summary_text(contents);
+  text += "\n" + formats_text(contents) + "\n" + file_map_text(contents);
   if (arguments.verify) {
-    text += fmt::format("\nverified {} checksums are right\n", directory.tensors.size());
+    text += fmt::format("\nverified {} checksums are right\n", contents.tensors.size());
   }
   write_output(text);
   return kExitDone;

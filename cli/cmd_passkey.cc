@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "commands.h"
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
 #include "octavo/octavo.hpp"
 #include "options.h"

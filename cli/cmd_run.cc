@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "commands.h"
-#include "core/error.h"
+#include "errors.h"
 #include "octavo/octavo.hpp"
 #include "options.h"
 #include "sampling_options.h"

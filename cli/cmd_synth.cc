@@ -2,11 +2,9 @@
 #include <cstdio>
 
 #include "commands.h"
-#include "convert/convert.h"
-#include "convert/source.h"
-#include "convert/window.h"
 #include "files.h"
 #include "model_summary.h"
+#include "octavo/synthesize.hpp"
 #include "options.h"
 #include "progress.h"
 #include "type_option.h"
@@ -23,11 +21,9 @@ struct SynthArguments {
 };
 
 ModelConfig read_config(const std::string& path) {
-  std::vector<std::string> notes;
-  ModelConfig config = read_hf_config(path, notes);
-  const std::string line = settle_window(config, std::nullopt);
-  if (!line.empty()) std::fputs(("octavo: " + line + "\n").c_str(), stderr);
-  return config;
+  return read_checkpoint_config(path, [](const std::string& line) {
+    std::fputs(("octavo: " + line + "\n").c_str(), stderr);
+  });
 }
 
 int run(const SynthArguments& arguments) {
@@ -35,7 +31,7 @@ int run(const SynthArguments& arguments) {
   options.config = arguments.config.empty() ? mixtral_8x7b_config() : read_config(arguments.config);
   if (arguments.layers > 0) options.config.layers = arguments.layers;
   options.output = arguments.output;
-  options.format = arguments.types.format().value_or(Format::kQ4_0);
+  options.type = arguments.types.type_wanted();
   options.recipe = arguments.types.recipe;
   options.type_for = arguments.types.rules();
   options.seed = arguments.seed;
@@ -46,7 +42,7 @@ int run(const SynthArguments& arguments) {
     summary = synthesize(options);
   });
   if (code != kExitDone) return code;
-  write_output(summary_text(summary.directory, summary.output_bytes));
+  write_output(summary_text(summary.contents));
   return kExitDone;
 }
 

@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include "api/model_impl.h"
 #include "commands.h"
 #include "files.h"
 #include "octavo/octavo.hpp"
@@ -26,13 +25,8 @@ int tokenize(const TokenizeArguments& arguments) {
     write_output(fmt::format("[{}]\n", fmt::join(ids, ", ")));
     return kExitDone;
   }
-  const Tokenizer& tokenizer = model.impl()->require_tokenizer();
   std::string lines;
-  for (const int32_t id : ids) {
-    // A BOS that the config names need not be a piece of the tokenizer.
-    const std::string name = id < tokenizer.size() ? tokenizer.piece(id).name : "";
-    lines += fmt::format("{:>6}  {}\n", id, name);
-  }
+  for (const int32_t id : ids) lines += fmt::format("{:>6}  {}\n", id, model.piece(id));
   write_output(lines);
   return kExitDone;
 }

@@ -1,6 +1,6 @@
 #include "conversation.h"
 
-#include "core/error.h"
+#include "errors.h"
 #include "signals_cancel.h"
 
 namespace octavo::cli {

@@ -2,9 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
-#include "io/json_fields.h"
 
 namespace octavo::cli {
 namespace {
@@ -13,6 +12,32 @@ using nlohmann::json;
 
 constexpr const char* kFormat = "octavo-conversation";
 constexpr int64_t kVersion = 1;
+
+/// An entry of a JSON object. `where` stands in messages. Throws Error(kFormat) unless it `fits`.
+const json& entry(const json& object, const char* key, bool (json::*fits)() const noexcept,
+                  const char* expected, const std::string& where) {
+  if (!object.is_object()) fail(ErrorCode::kFormat, "{}: not a JSON object", where);
+  const auto found = object.find(key);
+  if (found == object.end()) fail(ErrorCode::kFormat, "{}: \"{}\" is missing", where, key);
+  if (((*found).*fits)()) return *found;
+  fail(ErrorCode::kFormat, "{}: \"{}\" is {}, expected {}", where, key, found->type_name(),
+       expected);
+}
+
+std::string text(const json& object, const char* key, const std::string& where) {
+  return entry(object, key, &json::is_string, "a string", where);
+}
+
+json parse(const std::string& path) {
+  // The parser's own message repeats the input, of any length and with any bytes.
+  try {
+    return json::parse(read_file(path));
+  } catch (const json::parse_error& error) {
+    fail(ErrorCode::kFormat, "{}: damaged JSON near byte {}", path, error.byte);
+  } catch (const json::exception&) {  // a number that no double holds
+    fail(ErrorCode::kFormat, "{}: JSON with a value out of range", path);
+  }
+}
 
 }  // namespace
 
@@ -30,19 +55,19 @@ void save_conversation(const std::string& path, const std::vector<ChatMessage>& 
 }
 
 std::vector<ChatMessage> load_conversation(const std::string& path) {
-  const json root = parse_json(read_file(path), path);
-  const JsonFields fields(root, path);
-  if (!fields.has("format") || fields.string("format") != kFormat) {
+  const json root = parse(path);
+  if (!root.is_object() || !root.contains("format") || root["format"] != kFormat) {
     fail(ErrorCode::kFormat, "{} is no conversation that octavo saved", path);
   }
-  if (fields.integer("version") != kVersion) {
-    fail(ErrorCode::kFormat, "{} is of version {}, this octavo reads {}", path,
-         fields.integer("version"), kVersion);
+  const json& version = entry(root, "version", &json::is_number_integer, "an integer", path);
+  if (version != kVersion) {
+    fail(ErrorCode::kFormat, "{} is of version {}, this octavo reads {}", path, version.dump(),
+         kVersion);
   }
+  const std::string where = path + ": messages";
   std::vector<ChatMessage> messages;
-  for (const json& item : fields.array("messages")) {
-    const JsonFields message(item, path + ": messages");
-    messages.push_back({message.string("role"), message.string("content")});
+  for (const json& item : entry(root, "messages", &json::is_array, "an array", path)) {
+    messages.push_back({text(item, "role", where), text(item, "content", where)});
   }
   return messages;
 }

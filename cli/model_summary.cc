@@ -25,39 +25,11 @@ std::string model_text(const ModelConfig& c) {
 
 }  // namespace
 
-ModelTotals total(const ModelDirectory& directory) {
-  ModelTotals totals;
-  const ModelConfig& c = directory.config;
-  // Of each expert tensor a token uses top-k in experts: whole numbers only when summed over all.
-  int64_t expert_weights = 0, expert_bytes = 0;
-  for (const TensorEntry& entry : directory.tensors) {
-    const int64_t weights = entry.rows * entry.cols;
-    FormatTotals& format = totals.formats[std::string(format_name(entry.format))];
-    ++format.tensors;
-    format.weights += weights;
-    format.bytes += entry.bytes;
-    totals.weights += weights;
-    totals.bytes += entry.bytes;
-    if (c.experts > 0 && entry.name.find(".experts.") != std::string::npos) {
-      expert_weights += weights;
-      expert_bytes += entry.bytes;
-    } else if (entry.name != "embedding" || c.tied_output) {
-      totals.active_weights += weights;
-      totals.active_bytes += entry.bytes;
-    }
-  }
-  if (c.experts > 0) {
-    totals.active_weights += expert_weights / c.experts * c.experts_per_token;
-    totals.active_bytes += expert_bytes / c.experts * c.experts_per_token;
-  }
-  return totals;
-}
-
-std::vector<FileExtent> file_map(const ModelDirectory& directory) {
+std::vector<FileExtent> file_map(const ModelContents& contents) {
   std::vector<FileExtent> map;
-  if (directory.tensors.empty()) return map;
-  map.push_back({"header, directory", 0, directory.tensors.front().offset});
-  for (const TensorEntry& entry : directory.tensors) {
+  if (contents.tensors.empty()) return map;
+  map.push_back({"header, directory", 0, contents.tensors.front().offset});
+  for (const TensorInfo& entry : contents.tensors) {
     // "layers.3.wq" belongs to "layers.3"; other names stand for themselves.
     const size_t second_dot = entry.name.find('.', entry.name.find('.') + 1);
     const std::string name = entry.name.substr(0, second_dot);
@@ -67,46 +39,43 @@ std::vector<FileExtent> file_map(const ModelDirectory& directory) {
   return map;
 }
 
-std::string formats_text(const ModelDirectory& directory) {
+std::string formats_text(const ModelContents& contents) {
   std::string text = fmt::format("{:<8} {:>7} {:>16} {:>12} {:>7} {:>7}\n", "format", "tensors",
                                  "weights", "size", "bits", "share");
-  const ModelTotals totals = total(directory);
-  for (const auto& [name, format] : totals.formats) {
-    const auto bytes = static_cast<double>(format.bytes);
-    text += fmt::format("{:<8} {:>7} {:>16} {:>12} {:>7.3f} {:>5.1f} %\n", name, format.tensors,
-                        count_text(format.weights), size_text(format.bytes),
-                        8 * bytes / static_cast<double>(format.weights),
-                        100 * bytes / static_cast<double>(totals.bytes));
+  for (const TypeTotals& type : contents.types) {
+    const auto bytes = static_cast<double>(type.bytes);
+    text += fmt::format("{:<8} {:>7} {:>16} {:>12} {:>7.3f} {:>5.1f} %\n", type.type, type.tensors,
+                        count_text(type.weights), size_text(type.bytes),
+                        8 * bytes / static_cast<double>(type.weights),
+                        100 * bytes / static_cast<double>(contents.weight_bytes));
   }
   return text;
 }
 
-std::string file_map_text(const ModelDirectory& directory) {
+std::string file_map_text(const ModelContents& contents) {
   std::string text = fmt::format("{:<17} {:>16} {:>14}\n", "file map", "from byte", "bytes");
-  for (const FileExtent& extent : file_map(directory)) {
+  for (const FileExtent& extent : file_map(contents)) {
     text += fmt::format("{:<17} {:>16} {:>14}\n", extent.name, extent.offset, extent.bytes);
   }
   return text;
 }
 
-std::string summary_text(const ModelDirectory& directory, int64_t file_bytes,
-                         const std::vector<std::string>& source_types) {
-  const ModelTotals totals = total(directory);
-  std::string text = fmt::format("model    {}", model_text(directory.config));
-  text += fmt::format("source   {}\n", directory.source);
+std::string summary_text(const ModelContents& contents) {
+  std::string text = fmt::format("model    {}", model_text(contents.config));
+  text += fmt::format("source   {}\n", contents.source);
   text += fmt::format("text     {}, {}\n",
-                      directory.tokenizer.empty()
+                      contents.tokenizer_bytes == 0
                           ? "no tokenizer"
-                          : fmt::format("tokenizer of {} bytes", directory.tokenizer.size()),
-                      directory.chat_template.empty() ? "no chat template" : "chat template");
-  text += fmt::format("weights  {}, {} of them for a token\n", count_text(totals.weights),
-                      count_text(totals.active_weights));
-  text += fmt::format("type     {}, {:.3f} bits a weight\n", directory.requested_format,
-                      totals.bits_per_weight());
+                          : fmt::format("tokenizer of {} bytes", contents.tokenizer_bytes),
+                      contents.chat_template.empty() ? "no chat template" : "chat template");
+  text += fmt::format("weights  {}, {} of them for a token\n", count_text(contents.weights),
+                      count_text(contents.active_weights));
   text +=
-      fmt::format("size     {} in {} tensors\n", size_text(file_bytes), directory.tensors.size());
-  for (const std::string& note : directory.notes) text += fmt::format("note     {}\n", note);
-  return text + "\n" + tensor_table(group_tensors(directory, source_types));
+      fmt::format("type     {}, {:.3f} bits a weight\n", contents.type, contents.bits_per_weight());
+  text += fmt::format("size     {} in {} tensors\n", size_text(contents.file_bytes),
+                      contents.tensors.size());
+  for (const std::string& note : contents.notes) text += fmt::format("note     {}\n", note);
+  return text + "\n" + tensor_table(group_tensors(contents));
 }
 
 }  // namespace octavo::cli

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "core/error.h"
+#include "errors.h"
 
 namespace octavo::cli {
 namespace {

@@ -77,8 +77,7 @@ StopRequest::StopRequest() {
 
 bool StopRequest::requested() const { return stop_requested != 0; }
 
-int run_with_progress(const std::string& label,
-                      const std::function<void(std::function<bool(int64_t, int64_t)>)>& work) {
+int run_with_progress(const std::string& label, const std::function<void(Progress)>& work) {
   const StopRequest stop;
   try {
     ProgressBar bar(label);

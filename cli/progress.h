@@ -6,6 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "octavo/progress.hpp"
+
 namespace octavo::cli {
 
 /// One line that is drawn over and over: share done, work a second, time left. Draws nothing when
@@ -42,7 +44,6 @@ class StopRequest {
 
 /// Runs `work` with a callback that draws a bar and passes a wish to stop on. Returns the exit
 /// code: kExitInterrupted, with one line on stderr, when the user stopped it.
-int run_with_progress(const std::string& label,
-                      const std::function<void(std::function<bool(int64_t, int64_t)>)>& work);
+int run_with_progress(const std::string& label, const std::function<void(Progress)>& work);
 
 }  // namespace octavo::cli

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
 #include "signals_cancel.h"
 

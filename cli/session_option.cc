@@ -6,7 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "core/error.h"
+#include "errors.h"
 #include "options.h"
 
 namespace octavo::cli {

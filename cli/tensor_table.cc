@@ -66,7 +66,7 @@ struct Block {
 
   bool takes(const Block& other) const {
     return layers == other.layers && experts == other.experts && group.from == other.group.from &&
-           group.format == other.group.format;
+           group.type == other.group.type;
   }
   std::string pattern() const {
     std::string text;
@@ -76,25 +76,24 @@ struct Block {
   }
 };
 
-/// Tensors of one kind, source type and format: of each layer its experts.
+/// Tensors of one kind, source type and type: of each layer its experts.
 struct Kind {
-  std::string name, from;
-  Format format;
-  std::map<int64_t, std::vector<size_t>> tensors;  // by layer, numbers in the directory
+  std::string name, from, type;
+  std::map<int64_t, std::vector<size_t>> tensors;  // by layer, numbers in the file
 };
 
-void count(Block& block, const TensorEntry& entry) {
+void count(Block& block, const TensorInfo& entry) {
   ++block.group.tensors;
   block.group.weights += entry.rows * entry.cols;
   block.group.bytes += entry.bytes;
 }
 
 // Layers with the same experts together.
-std::vector<Block> blocks_of(const Kind& kind, const ModelDirectory& directory) {
+std::vector<Block> blocks_of(const Kind& kind, const ModelContents& contents) {
   std::vector<Block> blocks;
   for (const auto& [layer, tensors] : kind.tensors) {
     Numbers experts;
-    for (const size_t i : tensors) experts.push_back(take_apart(directory.tensors[i].name).expert);
+    for (const size_t i : tensors) experts.push_back(take_apart(contents.tensors[i].name).expert);
     const auto same = [&](const Block& block) { return block.experts == experts; };
     auto at = std::find_if(blocks.begin(), blocks.end(), same);
     if (at == blocks.end()) {
@@ -102,26 +101,27 @@ std::vector<Block> blocks_of(const Kind& kind, const ModelDirectory& directory) 
       fresh.experts = experts;
       fresh.kinds = {kind.name};
       fresh.group.from = kind.from;
-      fresh.group.format = kind.format;
+      fresh.group.type = kind.type;
       fresh.first = tensors.front();
       at = blocks.insert(blocks.end(), std::move(fresh));
     }
     at->layers.push_back(layer);
-    for (const size_t i : tensors) count(*at, directory.tensors[i]);
+    for (const size_t i : tensors) count(*at, contents.tensors[i]);
   }
   return blocks;
 }
 
-std::vector<Kind> kinds_of(const ModelDirectory& directory, const std::vector<std::string>& from) {
+std::vector<Kind> kinds_of(const ModelContents& contents) {
   std::vector<Kind> kinds;
-  for (size_t i = 0; i < directory.tensors.size(); ++i) {
-    const TensorEntry& entry = directory.tensors[i];
+  for (size_t i = 0; i < contents.tensors.size(); ++i) {
+    const TensorInfo& entry = contents.tensors[i];
     const NameParts parts = take_apart(entry.name);
-    const std::string type = from.empty() ? "" : from[i];
     auto at = std::find_if(kinds.begin(), kinds.end(), [&](const Kind& kind) {
-      return kind.name == parts.kind && kind.from == type && kind.format == entry.format;
+      return kind.name == parts.kind && kind.from == entry.source_type && kind.type == entry.type;
     });
-    if (at == kinds.end()) at = kinds.insert(kinds.end(), {parts.kind, type, entry.format, {}});
+    if (at == kinds.end()) {
+      at = kinds.insert(kinds.end(), {parts.kind, entry.source_type, entry.type, {}});
+    }
     at->tensors[parts.layer].push_back(i);
   }
   return kinds;
@@ -135,11 +135,10 @@ double bits(const TensorGroup& group) {
 
 }  // namespace
 
-std::vector<TensorGroup> group_tensors(const ModelDirectory& directory,
-                                       const std::vector<std::string>& from) {
+std::vector<TensorGroup> group_tensors(const ModelContents& contents) {
   std::vector<Block> blocks;
-  for (const Kind& kind : kinds_of(directory, from)) {
-    for (Block& block : blocks_of(kind, directory)) {
+  for (const Kind& kind : kinds_of(contents)) {
+    for (Block& block : blocks_of(kind, contents)) {
       const auto at = std::find_if(blocks.begin(), blocks.end(),
                                    [&](const Block& known) { return known.takes(block); });
       if (at == blocks.end()) {
@@ -183,9 +182,8 @@ std::string tensor_table(const std::vector<TensorGroup>& groups) {
   };
   std::string text = line("tensors", "count", "from", has_from ? "to" : "type", "size", "bits");
   for (const TensorGroup& group : groups) {
-    text +=
-        line(group.pattern, std::to_string(group.tensors), group.from, format_name(group.format),
-             size_text(group.bytes), fmt::format("{:.3f}", bits(group)));
+    text += line(group.pattern, std::to_string(group.tensors), group.from, group.type,
+                 size_text(group.bytes), fmt::format("{:.3f}", bits(group)));
   }
   return text + line("all", std::to_string(all.tensors), "", "", size_text(all.bytes),
                      fmt::format("{:.3f}", bits(all)));

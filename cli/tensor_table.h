@@ -5,22 +5,21 @@
 #include <string>
 #include <vector>
 
-#include "io/model_file.h"
+#include "octavo/inspect.hpp"
 
 namespace octavo::cli {
 
-/// Tensors that come from one type and have one format. `pattern` matches exactly them, in the
+/// Tensors that come from one type and are stored as one. `pattern` matches exactly them, in the
 /// language of --type-for.
 struct TensorGroup {
   std::string pattern;
   std::string from;  ///< empty: unknown
-  Format format = Format::kF32;
+  std::string type;
   int64_t tensors = 0, weights = 0, bytes = 0;
 };
 
-/// In the order of their first tensors. `from` holds each tensor's source type, or nothing at all.
-std::vector<TensorGroup> group_tensors(const ModelDirectory& directory,
-                                       const std::vector<std::string>& from);
+/// In the order of their first tensors.
+std::vector<TensorGroup> group_tensors(const ModelContents& contents);
 
 /// The groups as text, with a line for all.
 std::string tensor_table(const std::vector<TensorGroup>& groups);

@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "commands.h"
-#include "core/error.h"
+#include "errors.h"
 #include "files.h"
 #include "profile_table.h"
 #include "signals_cancel.h"

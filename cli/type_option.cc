@@ -22,9 +22,7 @@ CLI::Validator well_formed_rule() {
 
 }  // namespace
 
-std::optional<Format> TypeArguments::format() const {
-  return recipe.empty() ? parse_format(type) : std::nullopt;
-}
+std::string TypeArguments::type_wanted() const { return recipe.empty() ? type : ""; }
 
 std::vector<TypeRule> TypeArguments::rules() const {
   std::vector<TypeRule> rules;
@@ -33,11 +31,9 @@ std::vector<TypeRule> TypeArguments::rules() const {
 }
 
 void add_type_options(CLI::App& command, TypeArguments& arguments) {
-  std::vector<std::string> names;
-  for (const Format format : all_formats()) names.emplace_back(format_name(format));
   CLI::Option* type = command.add_option("--type", arguments.type, "Format of all matrices")
                           ->type_name("TYPE")
-                          ->check(CLI::IsMember(names));
+                          ->check(CLI::IsMember(weight_types()));
   if (!arguments.type.empty()) type->capture_default_str();
   command
       .add_option("--recipe", arguments.recipe,

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "convert/recipe.h"
-#include "quant/format.h"
+#include "octavo/convert.hpp"
 
 namespace octavo::cli {
 
@@ -15,8 +14,8 @@ struct TypeArguments {
   std::string recipe;
   std::vector<std::string> type_for;
 
-  /// Nothing when a recipe is given.
-  std::optional<Format> format() const;
+  /// Empty when a recipe is given.
+  std::string type_wanted() const;
   std::vector<TypeRule> rules() const;
 };
 

@@ -1,4 +1,4 @@
-#include "convert/convert.h"
+#include "octavo/convert.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -7,7 +7,6 @@
 #include <limits>
 #include <set>
 
-#include "convert/calibration.h"
 #include "convert/importance.h"
 #include "convert/panel_stream.h"
 #include "convert/plan.h"
@@ -15,6 +14,9 @@
 #include "convert/requantized.h"
 #include "convert/source.h"
 #include "core/error.h"
+#include "io/calibration_file.h"
+#include "io/contents.h"
+#include "io/model_layout.h"
 #include "quant/packed.h"
 #include "quant/rows.h"
 
@@ -139,13 +141,6 @@ bool is_quantized(const ModelSource& source) {
                      [](const SourceTensor& tensor) { return traits(tensor.type).block_cols > 1; });
 }
 
-// What `--type`, `--recipe` or, without them, the source says.
-std::string recipe_wanted(const ConvertOptions& options, bool keeps) {
-  if (options.format) return std::string(format_name(*options.format));
-  if (!options.recipe.empty()) return options.recipe;
-  return keeps ? "" : "q4_k";
-}
-
 std::optional<Calibration> load_calibration(const ModelSource& source,
                                             const ConvertOptions& options) {
   if (options.calibration.empty()) return {};
@@ -154,10 +149,12 @@ std::optional<Calibration> load_calibration(const ModelSource& source,
   return calibration;
 }
 
-ConvertSummary plan(const ModelSource& source, const ConvertOptions& options,
+ModelDirectory plan(const ModelSource& source, const ConvertOptions& options,
                     const std::optional<Calibration>& calibration) {
   const bool keeps = is_quantized(source);
-  const Recipe recipe = make_recipe(recipe_wanted(options, keeps), options.type_for, source.config);
+  const Recipe recipe =
+      make_recipe(recipe_wanted(options.type, options.recipe, keeps ? "" : "q4_k"),
+                  options.type_for, source.config);
   ModelDirectory directory =
       plan_directory(source.config, recipe, [&](const TensorEntry&, size_t index) {
         return keeps ? traits(source.tensors[index].type).kept_as : Format::kQ4_K;
@@ -174,13 +171,19 @@ ConvertSummary plan(const ModelSource& source, const ConvertOptions& options,
         fmt::format("scales searched for the inputs of {} tokens of text {:016x}",
                     calibration->tokens(), calibration->text_hash()));
   }
-  int64_t source_bytes = 0;
-  for (const SourceTensor& tensor : source.tensors) source_bytes += tensor.bytes();
-  ConvertSummary summary = summarize(std::move(directory), source_bytes);
-  for (const SourceTensor& tensor : source.tensors) {
-    summary.source_types.emplace_back(traits(tensor.type).name);
+  return directory;
+}
+
+// Of a directory that is laid out.
+ConvertSummary summarize(const ModelSource& source, const ModelDirectory& directory,
+                         int64_t file_bytes) {
+  ConvertSummary summary;
+  summary.contents = contents_of(directory, file_bytes);
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    summary.contents.tensors[i].source_type = traits(source.tensors[i].type).name;
+    summary.source_bytes += source.tensors[i].bytes();
   }
-  summary.requantized = plan_requantized(source, summary.directory);
+  summary.requantized = plan_requantized(source, directory);
   return summary;
 }
 
@@ -229,30 +232,34 @@ ModelSource open_with_warnings(const ConvertOptions& options) {
 
 ConvertSummary plan_conversion(const ConvertOptions& options) {
   const ModelSource source = open_with_warnings(options);
-  return plan(source, options, load_calibration(source, options));
+  ModelDirectory directory = plan(source, options, load_calibration(source, options));
+  const int64_t file_bytes = lay_out(directory);
+  ConvertSummary summary = summarize(source, directory, file_bytes);
+  if (!options.output.empty()) summary.free_bytes = free_bytes_for(options.output);
+  return summary;
 }
 
 ConvertSummary convert(const ConvertOptions& options) {
   const ModelSource source = open_with_warnings(options);
   const std::optional<Calibration> calibration = load_calibration(source, options);
-  ConvertSummary summary = plan(source, options, calibration);
-  ModelWriter writer(options.output, std::move(summary.directory),
-                     write_options(source, options, calibration, summary.source_bytes));
+  int64_t source_bytes = 0;
+  for (const SourceTensor& tensor : source.tensors) source_bytes += tensor.bytes();
+  ModelWriter writer(options.output, plan(source, options, calibration),
+                     write_options(source, options, calibration, source_bytes));
   if (options.resume && writer.next_tensor() == 0) {
     warn(options, fmt::format("there is nothing to resume: {} holds no finished tensor; starting "
                               "from the beginning",
                               writer.partial_path()));
   }
-  QuantizingMaker maker(source, options, calibration, summary.source_bytes, writer.next_tensor());
+  QuantizingMaker maker(source, options, calibration, source_bytes, writer.next_tensor());
   if (!stream_panels(writer, maker, options.threads)) {
     const bool is_kept = writer.keep();
-    fail(ErrorCode::kInvalidArgument, "the conversion was stopped, {} is not written; {}",
-         options.output,
+    fail(ErrorCode::kCancelled, "the conversion was stopped, {} is not written; {}", options.output,
          is_kept
              ? fmt::format("continue with --resume ({} has what is done)", writer.partial_path())
              : "not one tensor was done, so nothing is kept");
   }
-  summary.directory = writer.directory();
+  ConvertSummary summary = summarize(source, writer.directory(), writer.file_size());
   maker.requantized().fill(summary.requantized);
   return summary;
 }

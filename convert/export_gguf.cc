@@ -1,5 +1,3 @@
-#include "convert/export_gguf.h"
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -10,7 +8,9 @@
 #include "convert/export_plan.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "io/contents.h"
 #include "io/partial_file.h"
+#include "octavo/convert.hpp"
 #include "quant/packed.h"
 #include "quant/rows.h"
 
@@ -149,8 +149,7 @@ class Exporter {
   void report(int64_t bytes) {
     done_bytes_ += bytes;
     if (options_.progress && !options_.progress(done_bytes_, total_bytes_)) {
-      fail(ErrorCode::kInvalidArgument, "the export was cancelled; {} was not written",
-           options_.output);
+      fail(ErrorCode::kCancelled, "the export was cancelled; {} was not written", options_.output);
     }
   }
 
@@ -178,14 +177,19 @@ ExportSummary export_gguf(const ExportOptions& options) {
   for (const ExportTensor& tensor : tensors) head.add_tensor(tensor.gguf);
   add_metadata(head, model.directory(), options.model, summary.notes);
   const std::string start = head.finish();
-  summary.tensors = head.tensors();
+  summary.tensors = static_cast<int64_t>(tensors.size());
+  for (const GgufEntry& entry : head.tensors()) {
+    int64_t weights = 1;
+    for (const int64_t extent : entry.shape) weights *= extent;
+    add_to(summary.types, format_name(entry.format), weights, entry.bytes);
+  }
   summary.output_bytes = head.file_bytes();
 
   PartialFile output(options.output);
   output.reserve(0, head.file_bytes());
   output.write_at(0, std::as_bytes(std::span(start)));
   Exporter exporter(model, options, output);
-  for (size_t i = 0; i < tensors.size(); ++i) exporter.write(tensors[i], summary.tensors[i]);
+  for (size_t i = 0; i < tensors.size(); ++i) exporter.write(tensors[i], head.tensors()[i]);
   output.publish();
   return summary;
 }

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "convert/calibration.h"
+#include "io/calibration_file.h"
 
 namespace octavo {
 

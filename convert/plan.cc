@@ -4,8 +4,6 @@
 
 #include <map>
 
-#include "io/model_layout.h"
-
 namespace octavo {
 namespace {
 
@@ -66,14 +64,6 @@ ModelDirectory plan_directory(const ModelConfig& config, const Recipe& recipe,
   }
   directory.notes = notes.text();
   return directory;
-}
-
-ConvertSummary summarize(ModelDirectory directory, int64_t source_bytes) {
-  ConvertSummary summary;
-  summary.output_bytes = lay_out(directory);
-  summary.source_bytes = source_bytes;
-  summary.directory = std::move(directory);
-  return summary;
 }
 
 }  // namespace octavo

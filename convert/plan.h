@@ -1,7 +1,10 @@
 // What a conversion will write, before it is written.
 #pragma once
 
-#include "convert/convert.h"
+#include <functional>
+
+#include "convert/recipe.h"
+#include "io/model_file.h"
 
 namespace octavo {
 
@@ -12,8 +15,5 @@ using FormatChoice = std::function<Format(const TensorEntry& entry, size_t index
 /// rules matches; with notes on tensors that fall back or are padded. Norms and routers stay f32.
 ModelDirectory plan_directory(const ModelConfig& config, const Recipe& recipe,
                               const FormatChoice& otherwise);
-
-/// Sizes of what `directory` describes.
-ConvertSummary summarize(ModelDirectory directory, int64_t source_bytes);
 
 }  // namespace octavo

@@ -61,11 +61,7 @@ bool is_fixed(const TensorEntry& entry) {
   return entry.order == Order::kPlain || entry.name.ends_with(".router");
 }
 
-std::string format_names() {
-  std::vector<std::string_view> names;
-  for (const Format format : all_formats()) names.push_back(format_name(format));
-  return fmt::format("{}", fmt::join(names, ", "));
-}
+std::string format_names() { return fmt::format("{}", fmt::join(weight_types(), ", ")); }
 
 void check_keys(const json& object, const std::vector<std::string_view>& known,
                 const std::string& where) {
@@ -129,13 +125,26 @@ TypeRule parse_type_rule(std::string_view text) {
   return rule;
 }
 
-const std::vector<std::string_view>& ready_recipes() {
-  static const std::vector<std::string_view> names = [] {
-    std::vector<std::string_view> list;
-    for (const ReadyRecipe& ready : kReady) list.push_back(ready.name);
-    return list;
-  }();
+std::vector<std::string> weight_types() {
+  std::vector<std::string> names;
+  for (const Format format : all_formats()) names.emplace_back(format_name(format));
   return names;
+}
+
+std::vector<std::string> ready_recipes() {
+  std::vector<std::string> names;
+  for (const ReadyRecipe& ready : kReady) names.emplace_back(ready.name);
+  return names;
+}
+
+std::string recipe_wanted(const std::string& type, const std::string& recipe,
+                          const std::string& otherwise) {
+  if (type.empty()) return recipe.empty() ? otherwise : recipe;
+  if (!recipe.empty()) {
+    fail(ErrorCode::kInvalidArgument, "type {} and recipe {}: give one of the two", printable(type),
+         printable(recipe));
+  }
+  return std::string(format_name(format_named(type)));
 }
 
 Recipe make_recipe(const std::string& which, const std::vector<TypeRule>& more,

@@ -2,21 +2,12 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "io/model_file.h"
+#include "octavo/convert.hpp"
 
 namespace octavo {
-
-/// Tensors whose name the pattern matches get the type. Patterns are those of TensorPattern.
-struct TypeRule {
-  std::string pattern;
-  std::string type;  ///< a format's name
-};
-
-/// Reads "PATTERN=TYPE". Throws Error(kInvalidArgument) for text that is not of that form.
-TypeRule parse_type_rule(std::string_view text);
 
 /// Rules in order: of those that match a tensor the last one counts. Norms and routers are f32
 /// whatever a pattern matches.
@@ -25,8 +16,10 @@ struct Recipe {
   std::vector<TypeRule> rules;
 };
 
-/// Names of the recipes that come with the program, those of single types aside.
-const std::vector<std::string_view>& ready_recipes();
+/// What make_recipe takes for options that name a type, a recipe or, for `otherwise`, neither.
+/// Throws Error(kInvalidArgument) for both, and Error(kUnsupported) for a type that there is not.
+std::string recipe_wanted(const std::string& type, const std::string& recipe,
+                          const std::string& otherwise);
 
 /// `which` is a type's name (all matrices), a ready recipe's or a JSON file's; empty: no rules, the
 /// name is "source". Then `more` are added. Throws Error, naming recipe and rule.

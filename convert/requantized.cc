@@ -13,8 +13,9 @@ bool loses(SourceType from, Format to) {
   return type.block_cols > 1 && type.same_blocks != to && to != Format::kF32;
 }
 
-template <class Pair>
-Pair& find_pair(std::vector<Pair>& pairs, SourceType from, Format to) {
+/// The pair in a list, put there if need be.
+template <class Pair, class From, class To>
+Pair& find_pair(std::vector<Pair>& pairs, From from, To to) {
   for (Pair& pair : pairs) {
     if (pair.from == from && pair.to == to) return pair;
   }
@@ -22,6 +23,10 @@ Pair& find_pair(std::vector<Pair>& pairs, SourceType from, Format to) {
   pair.from = from;
   pair.to = to;
   return pair;
+}
+
+Requantized& find_named(std::vector<Requantized>& list, SourceType from, Format to) {
+  return find_pair(list, traits(from).name, format_name(to));
 }
 
 }  // namespace
@@ -32,7 +37,7 @@ std::vector<Requantized> plan_requantized(const ModelSource& source,
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     const SourceType from = source.tensors[i].type;
     const Format to = directory.tensors[i].format;
-    if (loses(from, to)) ++find_pair(list, from, to).tensors;
+    if (loses(from, to)) ++find_named(list, from, to).tensors;
   }
   return list;
 }
@@ -64,7 +69,7 @@ void RequantizedSums::fill(std::vector<Requantized>& plan) const {
       error += sums.error;
       square += sums.square;
     }
-    Requantized& row = find_pair(plan, pair.from, pair.to);
+    Requantized& row = find_named(plan, pair.from, pair.to);
     row.measured = pair.tensors;
     row.error = square > 0 ? std::sqrt(error / square) : 0;
   }

@@ -6,8 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "convert/convert.h"
 #include "convert/source.h"
+#include "io/model_file.h"
+#include "octavo/convert.hpp"
 
 namespace octavo {
 

@@ -1,13 +1,17 @@
 // Models of random weights, made straight as packed tiles.
+#include "octavo/synthesize.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "convert/convert.h"
 #include "convert/panel_stream.h"
 #include "convert/plan.h"
 #include "convert/random.h"
+#include "convert/source.h"
+#include "convert/window.h"
 #include "core/error.h"
+#include "io/contents.h"
 #include "quant/float16.h"
 #include "quant/packed.h"
 #include "quant/rows.h"
@@ -200,23 +204,31 @@ class RandomMaker : public PanelMaker {
 
 ConvertSummary synthesize(const SynthOptions& options) {
   validate(options.config);
-  const std::string wanted =
-      options.recipe.empty() ? std::string(format_name(options.format)) : options.recipe;
+  const std::string wanted = recipe_wanted(options.type, options.recipe, "q4_0");
   ModelDirectory directory =
       plan_directory(options.config, make_recipe(wanted, options.type_for, options.config),
-                     [&](const TensorEntry&, size_t) { return options.format; });
+                     [](const TensorEntry&, size_t) { return Format::kQ4_0; });
   directory.source = fmt::format("random weights, seed {}", options.seed);
   directory.notes.push_back("random weights: for measurements, not for text");
-  ConvertSummary summary = summarize(std::move(directory), 0);
+  ModelWriter writer(options.output, std::move(directory));
   int64_t bytes = 0;
-  for (const TensorEntry& entry : summary.directory.tensors) bytes += entry.bytes;
-  ModelWriter writer(options.output, std::move(summary.directory));
+  for (const TensorEntry& entry : writer.directory().tensors) bytes += entry.bytes;
   RandomMaker maker(options, bytes);
   if (!stream_panels(writer, maker, options.threads)) {
-    fail(ErrorCode::kInvalidArgument, "cancelled; {} was not written", options.output);
+    fail(ErrorCode::kCancelled, "cancelled; {} was not written", options.output);
   }
-  summary.directory = writer.directory();
+  ConvertSummary summary;
+  summary.contents = contents_of(writer.directory(), writer.file_size());
   return summary;
+}
+
+ModelConfig read_checkpoint_config(const std::string& path,
+                                   const std::function<void(const std::string&)>& warn) {
+  std::vector<std::string> notes;
+  ModelConfig config = read_hf_config(path, notes);
+  const std::string line = settle_window(config, std::nullopt);
+  if (warn && !line.empty()) warn(line);
+  return config;
 }
 
 ModelConfig mixtral_8x7b_config() {

@@ -81,6 +81,15 @@ std::string Model::detokenize(std::span<const int32_t> ids) const {
   return text + stream.finish();
 }
 
+std::string Model::piece(int32_t id) const {
+  const Tokenizer& tokenizer = impl_->require_tokenizer();
+  if (id < 0 || id >= impl_->info.vocab) {
+    fail(ErrorCode::kInvalidArgument, "id {} is outside the vocabulary of {}", id,
+         impl_->info.vocab);
+  }
+  return id < tokenizer.size() ? tokenizer.piece(id).name : "";
+}
+
 const std::string& Model::chat_template() const { return impl_->file.directory().chat_template; }
 
 struct TextStream::Impl {

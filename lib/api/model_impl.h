@@ -1,4 +1,4 @@
-// What a Model is made of; for the library itself and the program.
+// What a Model is made of; for the library itself.
 #pragma once
 
 #include <memory>

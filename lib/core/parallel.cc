@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+
 namespace octavo {
 
 int available_threads() {
@@ -14,7 +16,14 @@ int available_threads() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-int resolve_threads(int requested) { return requested > 0 ? requested : available_threads(); }
+int resolve_threads(int requested) {
+  // The system refuses to start very many threads, which ends the process.
+  constexpr int kMostThreads = 1024;
+  if (requested < 0 || requested > kMostThreads) {
+    fail(ErrorCode::kInvalidArgument, "threads must be 0 (all processors) to {}", kMostThreads);
+  }
+  return requested > 0 ? requested : available_threads();
+}
 
 LibraryThreads::LibraryThreads(int threads) : before_(omp_get_max_threads()) {
   omp_set_num_threads(threads);

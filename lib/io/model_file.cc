@@ -6,6 +6,7 @@
 #include <atomic>
 #include <new>
 
+#include "core/caught.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -73,17 +74,21 @@ std::vector<std::string> ModelFile::verify(int threads, const Progress& progress
   std::atomic<size_t> next = 0;
   std::atomic<int64_t> read = 0;
   std::atomic<bool> stopped = false;
+  Caught caught;
   parallel(resolve_threads(threads), [&](int thread, int) {
     const auto advance = [&](int64_t bytes) {
       const int64_t done = read += bytes;
-      if (thread == 0 && progress && !progress(done, all)) stopped = true;
+      if (thread == 0 && progress && !caught.run([&] { return progress(done, all); })) {
+        stopped = true;
+      }
       return !stopped;
     };
     for (size_t i = next++; i < tensors.size() && !stopped; i = next++) {
       damaged[i] = checksum_in_steps(view(tensors[i]), advance) != tensors[i].checksum;
     }
   });
-  if (stopped) fail(ErrorCode::kInvalidArgument, "{}: the check was stopped", path());
+  caught.rethrow();
+  if (stopped) fail(ErrorCode::kCancelled, "{}: the check was stopped", path());
   std::vector<std::string> names;
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (damaged[i]) names.push_back(tensors[i].name);

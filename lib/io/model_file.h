@@ -1,7 +1,6 @@
 // Reading an .8vo file. docs/format.md is the specification.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include "core/tensor.h"
 #include "io/mapped_file.h"
 #include "model/config.h"
+#include "octavo/progress.hpp"
 
 namespace octavo {
 
@@ -58,10 +58,8 @@ class ModelFile {
 
   /// Recomputes a tensor's checksum.
   bool is_intact(const TensorEntry& entry) const;
-  /// Called now and then with (bytes read, bytes in all), on the calling thread; false: stop.
-  using Progress = std::function<bool(int64_t, int64_t)>;
-  /// Recomputes every tensor's checksum; returns the names of those that differ. Throws
-  /// Error(kInvalidArgument) when it was stopped.
+  /// Recomputes every tensor's checksum; returns the names of those that differ. Progress is in
+  /// bytes. Throws Error(kCancelled) when it was stopped.
   std::vector<std::string> verify(int threads, const Progress& progress = {}) const;
   /// Tells the kernel that bytes [first, last) of a tensor have been read and their pages may go.
   void release(const TensorEntry& entry, int64_t first, int64_t last) const {

@@ -34,7 +34,7 @@ class ModelWriter {
   /// Lays the file out (fills offset and bytes of every tensor of `directory`) and opens the
   /// partial file PATH.part. Throws Error(kIo), at once when the disk cannot hold the file or
   /// another process writes it; Error(kInvalidArgument) when what is there belongs to another plan
-  /// or source, or when the check was stopped.
+  /// or source; Error(kCancelled) when the check was stopped.
   ModelWriter(const std::string& path, ModelDirectory directory, const WriteOptions& options = {});
   /// Removes the partial file unless finish() succeeded or it was kept.
   ~ModelWriter();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "core/caught.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "io/mapped_file.h"
@@ -35,6 +36,7 @@ size_t count_whole_tensors(const std::string& path, const ModelDirectory& direct
   const MappedFile file(path);
   std::atomic<size_t> next = 0, checked = 0, first_bad = count;
   std::atomic<bool> stopped = false;
+  Caught caught;
   parallel(resolve_threads(options.threads), [&](int thread, int) {
     for (size_t i = next++; i < first_bad && !stopped; i = next++) {
       if (!is_whole(file, directory, i, checksums[i])) {
@@ -43,13 +45,16 @@ size_t count_whole_tensors(const std::string& path, const ModelDirectory& direct
         }
       }
       const size_t done = ++checked;
-      if (thread == 0 && options.checked && !options.checked(done)) stopped = true;
+      if (thread == 0 && options.checked && !caught.run([&] { return options.checked(done); })) {
+        stopped = true;
+      }
     }
   });
+  caught.rethrow();
   // The last tensor may have been another thread's.
   if (!stopped && options.checked && !options.checked(first_bad)) stopped = true;
   if (stopped) {
-    fail(ErrorCode::kInvalidArgument, "stopped; {} is as it was, --resume goes on with it", path);
+    fail(ErrorCode::kCancelled, "stopped; {} is as it was, --resume goes on with it", path);
   }
   return first_bad;
 }

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "cli/program.h"
-#include "convert/calibration.h"
+#include "io/calibration_file.h"
 #include "octavo/octavo.hpp"
 #include "support/expected_calibration.h"
 

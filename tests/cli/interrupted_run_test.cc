@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "cli/program.h"
-#include "convert/convert.h"
+#include "octavo/synthesize.hpp"
 #include "support/checkpoint.h"
 #include "support/random.h"
 #include "text/utf8_stream.h"

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <limits>
 
-#include "convert/calibration.h"
 #include "convert/checkpoint_tools.h"
 #include "convert/importance.h"
+#include "io/calibration_file.h"
 #include "io/small_model.h"
 #include "quant/packed.h"
 #include "quant/rows.h"
@@ -172,7 +172,7 @@ class CalibratedConversion : public ::testing::Test {
     ConvertOptions options;
     options.source = source().string();
     options.output = folder_.file("out.8vo");
-    options.format = format;
+    options.type = format_name(format);
     options.threads = 2;
     options.calibration = calibration;
     return options;

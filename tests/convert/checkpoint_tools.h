@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "convert/convert.h"
+#include "octavo/convert.hpp"
 #include "octavo/error.hpp"
 #include "support/files.h"
 #include "support/safetensors.h"
@@ -24,7 +24,7 @@ inline std::string convert_folder(const fs::path& source, Format format, int thr
   ConvertOptions options;
   options.source = source.string();
   options.output = folder.file("out.8vo");
-  options.format = format;
+  options.type = format_name(format);
   options.threads = threads;
   convert(options);
   return read_file(options.output);
@@ -48,7 +48,7 @@ inline std::string convert_error(const fs::path& source, Format format = Format:
   ConvertOptions options;
   options.source = source.string();
   options.output = folder.file("out.8vo");
-  options.format = format;
+  options.type = format_name(format);
   options.threads = 2;
   std::string message;
   try {

@@ -172,11 +172,11 @@ TEST_F(HfErrors, PlanFindsFaultsToo) {
   options.output = copy.file("out.8vo").string();
   const ConvertSummary summary = plan_conversion(options);
   EXPECT_FALSE(fs::exists(options.output));
-  EXPECT_GT(summary.output_bytes, 0);
+  EXPECT_GT(summary.contents.file_bytes, 0);
   EXPECT_EQ(summary.source_bytes, 2 * 871040);
   const ConvertSummary real = convert(options);
-  EXPECT_EQ(static_cast<uint64_t>(summary.output_bytes), fs::file_size(options.output));
-  EXPECT_EQ(real.output_bytes, summary.output_bytes);
+  EXPECT_EQ(static_cast<uint64_t>(summary.contents.file_bytes), fs::file_size(options.output));
+  EXPECT_EQ(real.contents.file_bytes, summary.contents.file_bytes);
   edit([](auto& tensors) { tensors.pop_back(); });
   EXPECT_THROW(plan_conversion(options), Error);
 }

@@ -5,10 +5,10 @@
 #include <sys/resource.h>
 
 #include "cli/program.h"
-#include "convert/export_gguf.h"
 #include "convert/gguf_reader.h"
 #include "io/base64.h"
 #include "io/small_model.h"
+#include "octavo/convert.hpp"
 #include "support/piece_bytes.h"
 
 namespace octavo::test {

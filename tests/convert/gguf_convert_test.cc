@@ -99,7 +99,7 @@ Result convert_builder(const GgufBuilder& builder, std::optional<Format> format 
   ConvertOptions options;
   options.source = folder.file("model.gguf");
   options.output = folder.file("out.8vo");
-  options.format = format;
+  if (format) options.type = format_name(*format);
   options.threads = 2;
   write_file(options.source, builder.bytes());
   Result result;
@@ -150,7 +150,7 @@ TEST_P(Lossless, BlocksKeepTheirValues) {
   const Result result = convert_builder(builder);
   expect_exact(builder, result.bytes);
   EXPECT_THAT(result.summary.requantized, SizeIs(0));
-  EXPECT_EQ(result.summary.directory.requested_format, "source");
+  EXPECT_EQ(result.summary.contents.type, "source");
   const Format kept = traits(GetParam()).kept_as;
   for (const TensorEntry& entry : directory_of(result.bytes).tensors) {
     if (entry.format != Format::kF32) {
@@ -196,8 +196,8 @@ TEST_P(Lossy, ErrorIsThatOfTheFile) {
     }
     ASSERT_THAT(result.summary.requantized, SizeIs(1));
     const Requantized& said = result.summary.requantized[0];
-    EXPECT_EQ(said.from, GetParam());
-    EXPECT_EQ(said.to, format);
+    EXPECT_EQ(said.from, traits(GetParam()).name);
+    EXPECT_EQ(said.to, format_name(format));
     EXPECT_EQ(said.tensors, tensors);
     EXPECT_EQ(said.measured, tensors);
     EXPECT_NEAR(said.error, std::sqrt(error / square), 1e-9);
@@ -209,7 +209,7 @@ TEST_P(Lossy, ErrorIsThatOfTheFile) {
 TEST(GgufConvert, WithoutATypeWhatHasNoEqualBecomesQ8) {
   const Result result = convert_builder(model_of(SourceType::kQ3_K));
   ASSERT_THAT(result.summary.requantized, SizeIs(1));
-  EXPECT_EQ(result.summary.requantized[0].to, Format::kQ8_0);
+  EXPECT_EQ(result.summary.requantized[0].to, "q8_0");
 }
 
 TEST(GgufConvert, FloatsHoldEveryValue) {

@@ -210,9 +210,9 @@ TEST(RecipeConversion, SynthesizedToo) {
   options.type_for = {{"output", "f16"}};
   options.threads = 1;
   const ConvertSummary summary = synthesize(options);
-  EXPECT_EQ(summary.directory.requested_format, "balanced + output=f16");
-  EXPECT_EQ(summary.directory.tensors.back().format, Format::kF16);
-  EXPECT_EQ(summary.directory.tensors.front().format, Format::kQ8_0);
+  EXPECT_EQ(summary.contents.type, "balanced + output=f16");
+  EXPECT_EQ(summary.contents.tensors.back().type, "f16");
+  EXPECT_EQ(summary.contents.tensors.front().type, "q8_0");
 }
 
 }  // namespace

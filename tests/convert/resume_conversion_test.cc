@@ -31,7 +31,7 @@ class ResumeConversion : public ::testing::Test {
     ConvertOptions result;
     result.source = source().string();
     result.output = output();
-    result.format = Format::kQ4_0;
+    result.type = "q4_0";
     result.threads = 2;
     return result;
   }
@@ -101,7 +101,7 @@ TEST_F(ResumeConversion, ChangedOptionsAreRefused) {
   stop_at(0.5);
   ConvertOptions changed = options();
   changed.resume = true;
-  changed.format = Format::kQ8_0;
+  changed.type = "q8_0";
   EXPECT_THAT(error_of([&] { convert(changed); }), HasSubstr("other types"));
   changed = options();
   changed.resume = true;

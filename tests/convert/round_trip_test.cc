@@ -4,8 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "convert/convert.h"
-#include "convert/export_gguf.h"
+#include "octavo/convert.hpp"
 #include "octavo/octavo.hpp"
 #include "support/checkpoint.h"
 #include "support/files.h"

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "convert/checkpoint_tools.h"
-#include "convert/export_gguf.h"
 #include "convert/source.h"
+#include "octavo/convert.hpp"
 #include "support/gguf.h"
 
 namespace octavo::test {
@@ -45,10 +45,10 @@ class WindowedSource {
     ConvertOptions options;
     options.source = path_.string();
     options.output = folder.file("out.8vo");
-    options.format = Format::kQ8_0;
+    options.type = "q8_0";
     options.window = asked;
     options.warn = [&](const std::string& line) { warnings->push_back(line); };
-    EXPECT_EQ(plan_conversion(options).directory.config, convert(options).directory.config);
+    EXPECT_EQ(plan_conversion(options).contents.config, convert(options).contents.config);
     return ModelFile(options.output).directory();
   }
   std::string error(std::optional<int64_t> asked = std::nullopt) const {

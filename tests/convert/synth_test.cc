@@ -28,7 +28,7 @@ std::string synth(const ModelConfig& config, Format format, uint64_t seed, int t
   SynthOptions options;
   options.config = config;
   options.output = folder.file("out.8vo");
-  options.format = format;
+  options.type = format_name(format);
   options.seed = seed;
   options.threads = threads;
   synthesize(options);

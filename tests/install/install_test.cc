@@ -83,17 +83,28 @@ Installed* InstallTest::installed_ = nullptr;
 TEST_F(InstallTest, EverythingIsThere) {
   const fs::path prefix = installed_->prefix;
   const fs::path libraries = installed_->library_dir;
-  for (const fs::path& file :
-       {prefix / "bin/octavo", prefix / "include/octavo/octavo.hpp",
-        prefix / "include/octavo/octavo.h", prefix / "include/octavo/error.hpp",
-        prefix / "include/octavo/export.h", libraries / "liboctavo.a", libraries / "liboctavo.so",
-        libraries / "liboctavo.so.0", libraries / "pkgconfig/octavo.pc",
-        libraries / "cmake/octavo/octavoConfig.cmake",
-        libraries / "cmake/octavo/octavoConfigVersion.cmake", prefix / "share/man/man1/octavo.1",
-        prefix / "share/bash-completion/completions/octavo",
-        prefix / "share/zsh/site-functions/_octavo",
-        prefix / "share/fish/vendor_completions.d/octavo.fish", prefix / "share/doc/octavo/LICENSE",
-        prefix / "share/doc/octavo/NOTICE"}) {
+  for (const fs::path& file : {prefix / "bin/octavo",
+                               prefix / "include/octavo/octavo.hpp",
+                               prefix / "include/octavo/octavo.h",
+                               prefix / "include/octavo/error.hpp",
+                               prefix / "include/octavo/export.h",
+                               prefix / "include/octavo/calibrate.hpp",
+                               prefix / "include/octavo/convert.hpp",
+                               prefix / "include/octavo/inspect.hpp",
+                               prefix / "include/octavo/machine.hpp",
+                               prefix / "include/octavo/synthesize.hpp",
+                               libraries / "liboctavo.a",
+                               libraries / "liboctavo.so",
+                               libraries / "liboctavo.so.0",
+                               libraries / "pkgconfig/octavo.pc",
+                               libraries / "cmake/octavo/octavoConfig.cmake",
+                               libraries / "cmake/octavo/octavoConfigVersion.cmake",
+                               prefix / "share/man/man1/octavo.1",
+                               prefix / "share/bash-completion/completions/octavo",
+                               prefix / "share/zsh/site-functions/_octavo",
+                               prefix / "share/fish/vendor_completions.d/octavo.fish",
+                               prefix / "share/doc/octavo/LICENSE",
+                               prefix / "share/doc/octavo/NOTICE"}) {
     EXPECT_TRUE(fs::exists(file)) << file;
     EXPECT_GT(fs::file_size(file), 0u) << file;
   }

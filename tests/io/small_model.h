@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "convert/convert.h"
 #include "io/model_layout.h"
 #include "octavo/error.hpp"
+#include "octavo/synthesize.hpp"
 #include "support/files.h"
 #include "support/temp_dir.h"
 
@@ -38,7 +38,7 @@ class SmallModel {
     SynthOptions options;
     options.config = small_config();
     options.output = path();
-    options.format = format;
+    options.type = format_name(format);
     options.seed = 1;
     options.threads = 1;
     synthesize(options);

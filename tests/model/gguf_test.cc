@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "convert/convert.h"
+#include "octavo/convert.hpp"
 #include "octavo/octavo.hpp"
 #include "support/converted.h"
 #include "support/files.h"
@@ -57,7 +57,7 @@ TEST_P(PocketMixtralGguf, DivergesAsLlamaCppSays) {
   options.source = (folder / ("pocket-mixtral-" + std::string(GetParam()) + ".gguf")).string();
   options.output = output.file("model.8vo");
   // Floats have no types to keep.
-  if (GetParam() == std::string_view("F16")) options.format = Format::kF16;
+  if (GetParam() == std::string_view("F16")) options.type = "f16";
   convert(options);
   std::vector<int32_t> ids = Model::open(options.output).tokenize(read_file(text));
   ids.resize(kContext);

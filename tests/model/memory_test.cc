@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "convert/convert.h"
+#include "octavo/synthesize.hpp"
 #include "support/converted.h"
 #include "support/memory.h"
 #include "support/random.h"
@@ -33,8 +33,8 @@ TEST(Memory, WeightsAreNotCopied) {
   SynthOptions synth;
   synth.config = large_config();
   synth.output = folder.file("large.8vo");
-  synth.format = Format::kQ4_0;
-  const int64_t file_bytes = synthesize(synth).output_bytes;
+  synth.type = "q4_0";
+  const int64_t file_bytes = synthesize(synth).contents.file_bytes;
   ASSERT_GT(file_bytes, 200'000'000);
 
   const int64_t before = private_bytes();

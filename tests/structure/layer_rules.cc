@@ -31,19 +31,23 @@ const std::array kLayers = {
     Layer{"simd/", {"simd/", "quant/"}},
     Layer{"lib/include/", {"octavo/"}},
     Layer{"lib/core/", {"core/", "quant/", "octavo/error.hpp"}},
-    Layer{"lib/io/", {"io/", "core/", "quant/", "model/config.h", "octavo/error.hpp"}},
+    Layer{"lib/io/",
+          {"io/", "core/", "quant/", "model/config.h", "octavo/error.hpp", "octavo/inspect.hpp",
+           "octavo/progress.hpp"}},
     Layer{"lib/text/", {"text/", "core/", "io/", "octavo/"}},
-    Layer{"lib/backend/cpu/", {"backend/", "core/", "quant/", "simd/", "octavo/error.hpp"}},
+    Layer{"lib/backend/cpu/",
+          {"backend/", "core/", "quant/", "simd/", "octavo/error.hpp", "octavo/machine.hpp"}},
     Layer{"lib/backend/cuda/", {"backend/", "core/", "quant/", "octavo/error.hpp"}},
     Layer{"lib/backend/", {"backend/", "core/", "quant/", "octavo/error.hpp"}},
     Layer{"lib/model/", {"model/", "io/", "core/", "quant/", "backend/backend.h", "octavo/"}},
     Layer{"lib/api/",
           {"api/", "model/", "text/", "io/", "core/", "quant/", "backend/backend.h",
-           "backend/profiled_backend.h", "octavo/"}},
+           "backend/profiled_backend.h", "backend/calibrating_backend.h", "octavo/"}},
     Layer{"lib/capi/", {"capi/", "octavo/"}},
     Layer{"convert/",
           {"convert/", "quant/", "core/", "io/", "text/vocabulary.h", "model/config.h",
-           "octavo/error.hpp"}},
+           "octavo/error.hpp", "octavo/convert.hpp", "octavo/synthesize.hpp"}},
+    Layer{"cli/", {"octavo/"}},
     Layer{"examples/", {"octavo/"}},
 };
 
@@ -61,11 +65,11 @@ const std::array kDependencies = {
     Dependency{{"benchmark/"}, {"bench/"}},
 };
 
-const Prefixes kProjectFolders = {"quant/", "simd/",    "core/",   "io/",  "text/",     "backend/",
+const Prefixes kProjectFolders = {"quant/", "simd/",    "core/",   "io/",  "text/", "backend/",
                                   "model/", "convert/", "octavo/", "api/", "capi/", "structure/"};
 
-/// C++'s standard headers have neither dot nor slash; those of libraries have. Two of C's are let in
-/// for the public C header.
+/// C++'s standard headers have neither dot nor slash; those of libraries have. Two of C's are let
+/// in for the public C header.
 bool is_standard(std::string_view name) {
   return name.find_first_of("./") == name.npos || name == "stddef.h" || name == "stdint.h";
 }

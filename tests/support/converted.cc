@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "convert/convert.h"
+#include "octavo/convert.hpp"
 #include "support/checkpoint.h"
 
 namespace octavo::test {
@@ -15,7 +15,7 @@ void convert_folder(const std::filesystem::path& source, const std::string& outp
   ConvertOptions options;
   options.source = source.string();
   options.output = output;
-  options.format = format;
+  options.type = format_name(format);
   options.threads = threads;
   options.window = window;
   convert(options);

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "convert/convert.h"
+#include "octavo/synthesize.hpp"
 #include "quant/float16.h"
 #include "support/random.h"
 

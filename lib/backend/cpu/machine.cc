@@ -13,6 +13,7 @@
 #include "backend/cpu/memory.h"
 #include "core/parallel.h"
 #include "core/team.h"
+#include "quant/format.h"
 #include "simd/machine_units.h"
 
 namespace octavo {
@@ -141,7 +142,8 @@ MachineSpeed faster(MachineSpeed one, const MachineSpeed& other) {
   return one;
 }
 
-std::string_view unit_kind(Format format, const MachineSpeed& machine) {
+std::string_view prefill_unit(std::string_view type, const MachineSpeed& machine) {
+  const Format format = parse_format(type).value_or(Format::kF32);
   if (traits(format).activation == ActivationFormat::kQ8) return "int8";
   const bool dense = format == Format::kBF16 && DenseMatmul::available();
   return dense && machine.peak("bf16") > 0 ? "bf16" : "f32";
@@ -171,6 +173,8 @@ std::vector<UnitSpeed> measure_units(const Kernels& kernels, int threads) {
   }
   return speeds;
 }
+
+std::string instruction_set() { return kernels().name; }
 
 MachineSpeed measure_machine(int threads) {
   return {kernels().name, resolve_threads(threads), measure_stream(threads),

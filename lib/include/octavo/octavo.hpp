@@ -75,6 +75,9 @@ class OCTAVO_API Model {
   /// Text of ids; control tokens give nothing, bytes that are no UTF-8 give U+FFFD. Throws
   /// Error(kInvalidArgument) for ids outside the vocabulary, and what tokenize does.
   std::string detokenize(std::span<const int32_t> ids) const;
+  /// What the vocabulary calls an id: "▁the", "<0x0A>", "<s>"; empty for one that the model has and
+  /// its tokenizer has not. Throws as detokenize.
+  std::string piece(int32_t id) const;
   /// Ids of a conversation, up to where the answer begins. What a message says is never taken for a
   /// control token. Throws Error(kInvalidArgument) for no messages, unknown roles or roles out of
   /// turn, Error(kUnsupported) for a template that octavo does not know or a model without a

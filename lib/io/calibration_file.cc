@@ -1,4 +1,4 @@
-#include "convert/calibration.h"
+#include "io/calibration_file.h"
 
 #include <xxhash.h>
 

@@ -1,0 +1,17 @@
+#include "octavo/inspect.hpp"
+
+#include "io/contents.h"
+#include "io/model_file.h"
+
+namespace octavo {
+
+ModelContents inspect(const std::string& path) {
+  const ModelFile file(path);
+  return contents_of(file.directory(), file.size());
+}
+
+std::vector<std::string> verify(const std::string& path, const VerifyOptions& options) {
+  return ModelFile(path).verify(options.threads, options.progress);
+}
+
+}  // namespace octavo
