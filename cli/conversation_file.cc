@@ -56,7 +56,8 @@ void save_conversation(const std::string& path, const std::vector<ChatMessage>& 
 
 std::vector<ChatMessage> load_conversation(const std::string& path) {
   const json root = parse(path);
-  if (!root.is_object() || !root.contains("format") || root["format"] != kFormat) {
+  if (!root.is_object()) fail(ErrorCode::kFormat, "{}: not a JSON object", path);
+  if (!root.contains("format") || root["format"] != kFormat) {
     fail(ErrorCode::kFormat, "{} is no conversation that octavo saved", path);
   }
   const json& version = entry(root, "version", &json::is_number_integer, "an integer", path);
