@@ -17,26 +17,6 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-/// The medians and what follows from them.
-struct Rates {
-  explicit Rates(const BenchResult& r)
-      : prefill(median(r.prefill)),
-        decode(median(r.decode)),
-        prefill_gop_s(prefill * r.prefill_operations * 1e-9),
-        decode_gb_s(decode * r.decode_bytes * 1e-9),
-        unit(prefill_unit(r.format, r.machine)),
-        share_of_unit(prefill_gop_s / r.machine.peak(unit)),
-        bf16_peak(r.machine.peak("bf16")),
-        share_of_stream(decode_gb_s / r.machine.stream.gb_s) {}
-
-  double prefill, decode;  ///< tokens a second
-  double prefill_gop_s, decode_gb_s;
-  std::string unit;  ///< that does most of the prefill
-  double share_of_unit;
-  double bf16_peak;  ///< 0: the machine has no such unit
-  double share_of_stream;
-};
-
 nlohmann::json units_json(const MachineSpeed& machine) {
   nlohmann::json units = nlohmann::json::object();
   for (const UnitSpeed& unit : machine.units) units[unit.name] = unit.gop_s;
@@ -50,23 +30,37 @@ nlohmann::json or_null(double value, bool known) {
 
 }  // namespace
 
-std::string bench_json(const BenchArguments& arguments, const BenchResult& r) {
-  const Rates rates(r);
-  const bool bf16 = rates.bf16_peak > 0;
+BenchRates::BenchRates(const BenchResult& r)
+    : prefill(median(r.prefill)),
+      decode(median(r.decode)),
+      prefill_gop_s(prefill * r.prefill_operations * 1e-9),
+      decode_gb_s(decode * r.decode_bytes * 1e-9),
+      unit(prefill_unit(r.device, r.format, r.machine)),
+      peak(r.machine.peak(unit)),
+      share_of_peak(prefill_gop_s / peak),
+      share_of_stream(decode_gb_s / r.machine.stream.gb_s) {}
+
+nlohmann::json bench_json(const BenchArguments& arguments, const BenchResult& r) {
+  const BenchRates rates(r);
+  const double bf16_peak = r.machine.peak("bf16");
+  const bool bf16 = bf16_peak > 0;
   nlohmann::json json = {
       {"model", arguments.model.path},
-      {"device", arguments.device},
+      {"device", r.device},
+      {"device_description", r.description},
+      {"open_seconds", r.open_seconds},
+      {"device_bytes", r.device_bytes},
       {"format", r.format},
       {"isa", r.machine.isa},
       {"threads", r.machine.threads},
       {"stream_gb_s", r.machine.stream.gb_s},
       {"stream_gb_s_before", r.before.stream.gb_s},
       {"stream_gb_s_after", r.after.stream.gb_s},
-      {"stream_pattern", r.machine.stream.description()},
+      {"stream_pattern", r.machine.stream.pattern},
       {"units_gop_s", units_json(r.machine)},
       {"float_gflop_s", r.machine.peak("f32")},
       {"int8_gop_s", r.machine.peak("int8")},
-      {"bf16_gflop_s", or_null(rates.bf16_peak, bf16)},
+      {"bf16_gflop_s", or_null(bf16_peak, bf16)},
       {"prompt_tokens", arguments.prompt},
       {"generated_tokens", arguments.generate},
       {"depth", arguments.depth},
@@ -76,8 +70,8 @@ std::string bench_json(const BenchArguments& arguments, const BenchResult& r) {
       {"prefill_tok_s_all", r.prefill},
       {"prefill_gop_s", rates.prefill_gop_s},
       {"prefill_unit", rates.unit},
-      {"prefill_share_of_peak", rates.share_of_unit},
-      {"prefill_share_of_bf16_peak", or_null(rates.prefill_gop_s / rates.bf16_peak, bf16)},
+      {"prefill_share_of_peak", rates.share_of_peak},
+      {"prefill_share_of_bf16_peak", or_null(rates.prefill_gop_s / bf16_peak, bf16)},
       {"decode_tok_s", rates.decode},
       {"decode_tok_s_all", r.decode},
       {"bytes_per_token", r.decode_bytes},
@@ -93,26 +87,28 @@ std::string bench_json(const BenchArguments& arguments, const BenchResult& r) {
     json["prefill_ops"] = profile_json(r.prefill_ops);
     json["decode_ops"] = profile_json(r.decode_ops);
   }
-  return json.dump(2) + "\n";
+  return json;
 }
 
 std::string bench_text(const BenchArguments& arguments, const BenchResult& r) {
-  const Rates rates(r);
-  std::string text = fmt::format("machine  {}, {} threads: reads {:.1f} GB/s", r.machine.isa,
-                                 r.machine.threads, r.machine.stream.gb_s);
+  const BenchRates rates(r);
+  const double bf16_peak = r.machine.peak("bf16");
+  const std::string threads =
+      r.machine.threads > 0 ? fmt::format(", {} threads", r.machine.threads) : "";
+  std::string text = fmt::format("machine  {}{}: reads {:.1f} GB/s", r.machine.isa, threads,
+                                 r.machine.stream.gb_s);
   for (const UnitSpeed& unit : r.machine.units) {
     text += fmt::format(", {} {:.0f} GOP/s", unit.name, unit.gop_s);
   }
-  text += fmt::format("\nreading  {}; {:.1f} GB/s before, {:.1f} after\n",
-                      r.machine.stream.description(), r.before.stream.gb_s, r.after.stream.gb_s);
+  text += fmt::format("\nreading  {}; {:.1f} GB/s before, {:.1f} after\n", r.machine.stream.pattern,
+                      r.before.stream.gb_s, r.after.stream.gb_s);
   if (rates.prefill > 0) {
     text += fmt::format(
         "prefill  {} tokens, {} at once: {:.2f} tok/s, {:.0f} GOP/s, {:.0f} % of the {} peak",
         arguments.prompt, std::min(r.chunk, arguments.prompt), rates.prefill, rates.prefill_gop_s,
-        100 * rates.share_of_unit, rates.unit);
-    if (rates.bf16_peak > 0 && rates.unit != "bf16") {
-      text +=
-          fmt::format(", {:.0f} % of the bf16 peak", 100 * rates.prefill_gop_s / rates.bf16_peak);
+        100 * rates.share_of_peak, rates.unit);
+    if (bf16_peak > 0 && rates.unit != "bf16") {
+      text += fmt::format(", {:.0f} % of the bf16 peak", 100 * rates.prefill_gop_s / bf16_peak);
     }
     text += "\n";
   }

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <random>
 #include <vector>
 
 #include "bench_report.h"
 #include "commands.h"
+#include "device_comparison.h"
 #include "files.h"
 #include "octavo/inspect.hpp"
 #include "octavo/octavo.hpp"
@@ -125,17 +127,22 @@ void count_work(const BenchArguments& arguments, const ModelContents& contents, 
 /// Where the system refuses, it stays in.
 void restart_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
-BenchResult measure(const BenchArguments& arguments) {
+BenchResult measure(const BenchArguments& arguments, const std::string& device) {
   BenchResult result;
+  result.device = device;
   ModelArguments sizes = arguments.model;
   const int64_t needed = std::max(arguments.prompt, arguments.depth + arguments.generate);
   sizes.context = std::max<int64_t>(needed, 1);
   ModelOptions opening = model_options(sizes);
-  opening.device = arguments.device;
-  const Model model = Model::open(sizes.path, opening);
-  result.format = model.info().format;
-  result.before = measure_machine(sizes.threads);
+  opening.device = device;
+  result.before = measure_device(device, sizes.threads);
   restart_peak_memory();
+  const int64_t free_before = device_memory(device).free;
+  std::optional<Model> opened;
+  result.open_seconds = seconds_of([&] { opened = Model::open(sizes.path, opening); });
+  const Model& model = *opened;
+  result.format = model.info().format;
+  result.description = model.info().device;
   SessionOptions options = session_options(sizes);
   options.profile = arguments.stats;
   result.chunk = std::min(options.chunk, sizes.context);
@@ -151,15 +158,31 @@ BenchResult measure(const BenchArguments& arguments) {
   result.peak_bytes = after.ru_maxrss * 1024;
   result.private_bytes = private_memory();
   result.cache_bytes = session.cache_bytes();
-  result.after = measure_machine(sizes.threads);
+  result.device_bytes =
+      device == "cpu" ? result.peak_bytes : free_before - device_memory(device).free;
+  result.after = measure_device(device, sizes.threads);
   result.machine = faster(result.before, result.after);
   count_work(arguments, inspect(sizes.path), model.info(), session.cache_type(), result);
   return result;
 }
 
 int run(const BenchArguments& arguments) {
-  const BenchResult result = measure(arguments);
-  write_output(arguments.json ? bench_json(arguments, result) : bench_text(arguments, result));
+  // A device that is not there is said before minutes are spent on another.
+  for (const std::string& device : arguments.devices) device_memory(device);
+  std::vector<BenchResult> results;
+  for (const std::string& device : arguments.devices) results.push_back(measure(arguments, device));
+  const bool one = results.size() == 1;
+  if (!arguments.svg.empty()) {
+    AtomicFile file(arguments.svg);
+    file.write(bench_svg(arguments, results));
+    file.finish();
+  }
+  if (arguments.json) {
+    const auto json = one ? bench_json(arguments, results[0]) : comparison_json(arguments, results);
+    write_output(json.dump(2) + "\n");
+  } else {
+    write_output(one ? bench_text(arguments, results[0]) : comparison_text(arguments, results));
+  }
   return kExitDone;
 }
 
@@ -183,12 +206,24 @@ void add_bench_command(CLI::App& app, std::function<int()>& action) {
   add_threads_option(*command, arguments->model.threads);
   add_window_option(*command, arguments->model.window);
   add_cache_options(*command, arguments->model);
-  command->add_option("--device", arguments->device, "Where to compute: cpu")
-      ->type_name("NAME")
+  command
+      ->add_option("--device", arguments->devices,
+                   "Where to compute, one or several: cpu,cuda compares both in one table")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Validator(
+          [](const std::string& name) { return name.empty() ? "a device has no name" : ""; }, ""))
       ->capture_default_str();
   command->add_flag("--json", arguments->json, "All figures as one JSON object");
   command->add_flag("--stats", arguments->stats, "Also what each op took");
+  command->add_option("--svg", arguments->svg, "Also a bar chart")->type_name("FILE");
   command->parse_complete_callback([arguments] {
+    std::vector<std::string> devices = arguments->devices;
+    std::sort(devices.begin(), devices.end());
+    if (std::adjacent_find(devices.begin(), devices.end()) != devices.end()) {
+      throw CLI::ValidationError("--device: each one once");
+    }
     if (arguments->prompt > 0 || arguments->generate > 0) return;
     throw CLI::ValidationError("nothing to measure: -p and -n are both 0");
   });

@@ -22,11 +22,12 @@ constexpr double kTop = 44, kLeft = 78, kBottom = 58, kRight = 24;
 /// The part of a chart that data is drawn in.
 struct Frame {
   double width, height;
+  double left = kLeft;
 
-  double right() const { return kLeft + width; }
+  double right() const { return left + width; }
   double bottom() const { return kTop + height; }
   Point at(double x_share, double y_share) const {
-    return {kLeft + x_share * width, bottom() - y_share * height};
+    return {left + x_share * width, bottom() - y_share * height};
   }
 };
 
@@ -81,6 +82,26 @@ void draw_legend(Svg& svg, const Frame& frame, const std::vector<Line>& lines) {
     const double y = kTop + 16 + 18 * static_cast<double>(i);
     svg.text({frame.right() - 30, y}, lines[i].name, {.anchor = Anchor::kEnd});
     svg.rectangle({frame.right() - 24, y - 6}, 18, 3, kLineColors[i % kLineColors.size()]);
+  }
+}
+
+/// One panel, in the `frame` that is its own.
+void draw_bars(Svg& svg, const Frame& frame, const BarPanel& panel) {
+  double most = 0;
+  for (const Bar& bar : panel.bars) most = std::max(most, bar.value);
+  const Axis axis = even_axis(panel.title, 0, most);
+  draw_ticks(svg, frame, {.label = {}, .ticks = {}}, axis);
+  svg.text({frame.left + frame.width / 2, frame.bottom() + 44}, panel.title,
+           {Anchor::kMiddle, kLabelSize});
+  const double step = frame.width / static_cast<double>(std::max<size_t>(panel.bars.size(), 1));
+  for (size_t i = 0; i < panel.bars.size(); ++i) {
+    const Bar& bar = panel.bars[i];
+    const double middle = frame.left + step * (static_cast<double>(i) + 0.5);
+    const double height = frame.height * axis.share(bar.value);
+    svg.rectangle({middle - step / 3, frame.bottom() - height}, 2 * step / 3, height,
+                  kLineColors[i % kLineColors.size()], bar.name + ": " + bar.label);
+    svg.text({middle, frame.bottom() - height - 6}, bar.label, {.anchor = Anchor::kMiddle});
+    svg.text({middle, frame.bottom() + 18}, bar.name, {.anchor = Anchor::kMiddle});
   }
 }
 
@@ -165,6 +186,19 @@ std::string svg_of(const HeatMap& map) {
       svg.text({left + width / 2, top + 18}, percent,
                {.anchor = Anchor::kMiddle, .color = share > 0.5 ? "#fff" : kInk});
     }
+  }
+  return svg.finish();
+}
+
+std::string svg_of(const BarChart& chart) {
+  constexpr double kPanelWidth = 300, kHeight = 260;
+  const auto left_of = [](size_t panel) {
+    return kLeft + static_cast<double>(panel) * (kPanelWidth + kLeft);
+  };
+  Svg svg(left_of(chart.panels.size()) - kLeft + kRight, kTop + kHeight + kBottom);
+  svg.text({kLeft, kTop - 18}, chart.title, {.size = kTitleSize});
+  for (size_t i = 0; i < chart.panels.size(); ++i) {
+    draw_bars(svg, {kPanelWidth, kHeight, left_of(i)}, chart.panels[i]);
   }
   return svg.finish();
 }

@@ -1,4 +1,4 @@
-// Charts as SVG: lines with their errors, and a map of shares.
+// Charts as SVG: lines with their errors, a map of shares, and bars side by side.
 #pragma once
 
 #include <string>
@@ -48,5 +48,23 @@ struct HeatMap {
 };
 
 std::string svg_of(const HeatMap& map);
+
+/// One value of a panel, and what is said of it above its bar.
+struct Bar {
+  std::string name;
+  double value = 0;  ///< not negative
+  std::string label;
+};
+/// Bars of one quantity, over an axis of its own from 0.
+struct BarPanel {
+  std::string title;
+  std::vector<Bar> bars;
+};
+struct BarChart {
+  std::string title;
+  std::vector<BarPanel> panels;
+};
+
+std::string svg_of(const BarChart& chart);
 
 }  // namespace octavo::cli

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "octavo/machine.hpp"
 
 namespace octavo {
 
@@ -166,6 +167,11 @@ class Device {
   virtual std::string description() const = 0;  ///< "cpu, avx3_dl, 2 processors"
   virtual WeightPtr load(const TensorView& tensor) = 0;
   virtual std::unique_ptr<Backend> backend(const BackendLimits& limits) = 0;
+  /// What measure_device() gives; `threads` as there, for a device that has any.
+  virtual MachineSpeed measure(int threads) = 0;
+  /// The kind of unit of `speed` that most of a prefill with weights of `format` runs on.
+  virtual std::string_view prefill_unit(Format format, const MachineSpeed& speed) const = 0;
+  virtual DeviceMemory memory() const = 0;
 };
 
 /// Names of the backends in this build, best known first; a name may still have no device here.

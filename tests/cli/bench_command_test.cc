@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/device_comparison.h"
 #include "cli/program.h"
+#include "cli/xml_check.h"
 #include "octavo/octavo.hpp"
 
 namespace octavo::test {
@@ -110,6 +112,70 @@ TEST(BenchCommandTest, UnknownDevice) {
   const Outcome outcome = run_program({"bench", pocket.path(), "--device", "abacus"});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("unknown device 'abacus'"));
+}
+
+TEST(BenchCommandTest, DrawsBars) {
+  const ConvertedPocket pocket;
+  const TempDir folder;
+  const std::string svg = folder.file("bench.svg");
+  const Outcome outcome = run_program(
+      {"bench", pocket.path(), "-p", "4", "-n", "2", "-r", "1", "--svg", svg, "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string drawn = read_file(svg);
+  EXPECT_EQ(xml_problem(drawn), "");
+  EXPECT_THAT(drawn, HasSubstr("decode behind 0"));
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["device"], "cpu");
+  EXPECT_GT(json["device_bytes"].get<int64_t>(), 0);
+  EXPECT_GT(json["open_seconds"].get<double>(), 0);
+}
+
+TEST(BenchCommandTest, DevicesAreNamedOnceAndKnown) {
+  const ConvertedPocket pocket;
+  const Outcome twice = run_program({"bench", pocket.path(), "--device", "cpu,cpu"});
+  EXPECT_EQ(twice.exit_code, 2);
+  EXPECT_THAT(twice.err, HasSubstr("each one once"));
+  const Outcome unknown = run_program({"bench", pocket.path(), "--device", "cpu,abacus"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_EQ(unknown.out, "");
+  EXPECT_THAT(unknown.err, HasSubstr("unknown device 'abacus'"));
+}
+
+// Two columns from figures that are given: a second device may not be here.
+TEST(BenchCommandTest, DevicesStandSideBySide) {
+  cli::BenchArguments arguments;
+  arguments.model.path = "mixtral.8vo";
+  cli::BenchResult slow;
+  slow.device = "cpu";
+  slow.description = "cpu, avx2, 2 processors";
+  slow.format = "q4_k";
+  slow.cache_type = "f16";
+  slow.machine.isa = "avx2";
+  slow.machine.stream.gb_s = 50;
+  slow.machine.units.push_back({"int8", 2000});
+  slow.prefill = {100, 90, 110};
+  slow.decode = {10};
+  slow.prefill_operations = 1e9;
+  slow.decode_bytes = 2.5e9;
+  slow.device_bytes = int64_t{3} << 20;
+  cli::BenchResult fast = slow;
+  fast.device = "cpu";  // its units are the CPU's
+  fast.prefill = {4000};
+  fast.decode = {15};
+  const std::vector<cli::BenchResult> results = {slow, fast};
+  const std::string text = cli::comparison_text(arguments, results);
+  EXPECT_THAT(text,
+              HasSubstr("prefill of 512, tok/s                   100.0       4000.0        40.00"));
+  EXPECT_THAT(text, HasSubstr("of the matrix peak, %                     5          200\n"));
+  EXPECT_THAT(text,
+              HasSubstr("decode behind 0, tok/s                   10.0         15.0         1.50"));
+  EXPECT_THAT(text, HasSubstr("of the memory's speed, %                 50           75\n"));
+  EXPECT_THAT(text, HasSubstr("memory, MiB                                 3            3\n"));
+  const auto json = cli::comparison_json(arguments, results);
+  EXPECT_EQ(json["devices"].size(), 2u);
+  EXPECT_DOUBLE_EQ(json["ratios"][0]["prefill"], 40);
+  EXPECT_DOUBLE_EQ(json["ratios"][0]["decode"], 1.5);
+  EXPECT_EQ(xml_problem(cli::bench_svg(arguments, results)), "");
 }
 
 }  // namespace

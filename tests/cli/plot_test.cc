@@ -99,5 +99,23 @@ TEST(HeatMapTest, HasACellForEachPair) {
   EXPECT_THAT(svg, HasSubstr("#08519c"));  // everything
 }
 
+TEST(BarChartTest, PanelsHaveTheirOwnScale) {
+  const cli::BarChart chart{"m.8vo, <q4_k>",
+                            {{"prefill", {{"cpu", 480, "480"}, {"cuda", 19000, "19000"}}},
+                             {"decode", {{"cpu", 48, "48"}, {"cuda", 96, "96 (70 % of it)"}}}}};
+  const std::string svg = cli::svg_of(chart);
+  EXPECT_EQ(xml_problem(svg), "");
+  EXPECT_EQ(svg, cli::svg_of(chart));
+  EXPECT_THAT(svg, HasSubstr("m.8vo, &lt;q4_k&gt;"));
+  EXPECT_THAT(svg, HasSubstr("96 (70 % of it)"));
+  // 96 of an axis to 100, over 260 points.
+  EXPECT_THAT(svg, HasSubstr("height=\"249.60\""));
+}
+
+TEST(BarChartTest, NothingIsNoBar) {
+  EXPECT_EQ(xml_problem(cli::svg_of(cli::BarChart{"none", {{"prefill", {{"cpu", 0, "0"}}}}})), "");
+  EXPECT_EQ(xml_problem(cli::svg_of(cli::BarChart{"none", {}})), "");
+}
+
 }  // namespace
 }  // namespace octavo::test

@@ -36,6 +36,11 @@ class FloatDevice final : public Device {
   std::unique_ptr<Backend> backend(const BackendLimits& limits) override {
     return cpu_->backend(limits);
   }
+  MachineSpeed measure(int threads) override { return cpu_->measure(threads); }
+  std::string_view prefill_unit(Format format, const MachineSpeed& speed) const override {
+    return cpu_->prefill_unit(format, speed);
+  }
+  DeviceMemory memory() const override { return cpu_->memory(); }
 
  private:
   std::shared_ptr<Device> cpu_ = make_cpu_device(scalar_kernels());

@@ -4,6 +4,9 @@
 #include <string>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/dense_matmul.h"
+#include "backend/cpu/machine.h"
+#include "backend/cpu/memory.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "simd/kernels.h"
@@ -22,6 +25,16 @@ class CpuDevice final : public Device {
   std::unique_ptr<Backend> backend(const BackendLimits& limits) override {
     return std::make_unique<CpuBackend>(limits, kernels_);
   }
+  MachineSpeed measure(int threads) override {
+    return {kernels_.name, resolve_threads(threads), measure_stream(threads),
+            measure_units(kernels_, threads)};
+  }
+  std::string_view prefill_unit(Format format, const MachineSpeed& speed) const override {
+    if (traits(format).activation == ActivationFormat::kQ8) return "int8";
+    const bool dense = format == Format::kBF16 && DenseMatmul::available();
+    return dense && speed.peak("bf16") > 0 ? "bf16" : "f32";
+  }
+  DeviceMemory memory() const override { return machine_memory(); }
 
  private:
   const Kernels& kernels_;

@@ -85,6 +85,13 @@ double read_rate(Team& team, const std::byte* data, ReadPattern pattern) {
   });
 }
 
+std::string describe(ReadPattern pattern, bool huge) {
+  std::string text =
+      pattern.streams == 1 ? "1 stream" : std::to_string(pattern.streams) + " streams";
+  text += pattern.fetch ? " a thread, fetched ahead" : " a thread";
+  return text + (huge ? ", huge pages" : ", small pages");
+}
+
 double median(std::vector<double> rates) {
   const auto middle = rates.begin() + static_cast<ptrdiff_t>(rates.size() / 2);
   std::nth_element(rates.begin(), middle, rates.end());
@@ -113,41 +120,12 @@ StreamSpeed measure_pages(Team& team, bool huge) {
   StreamSpeed best;
   for (size_t i = 0; i < std::size(kPatterns); ++i) {
     const double rate = median(rates[i]);
-    if (rate > best.gb_s) best = {rate, kPatterns[i].streams, kPatterns[i].fetch, huge};
+    if (rate > best.gb_s) best = {rate, describe(kPatterns[i], huge)};
   }
   return best;
 }
 
 }  // namespace
-
-std::string StreamSpeed::description() const {
-  std::string text = streams == 1 ? "1 stream" : std::to_string(streams) + " streams";
-  text += fetch ? " a thread, fetched ahead" : " a thread";
-  return text + (huge_pages ? ", huge pages" : ", small pages");
-}
-
-double MachineSpeed::peak(std::string_view kind) const {
-  double best = 0;
-  for (const UnitSpeed& unit : units) {
-    if (std::string_view(unit.name).ends_with(kind)) best = std::max(best, unit.gop_s);
-  }
-  return best;
-}
-
-MachineSpeed faster(MachineSpeed one, const MachineSpeed& other) {
-  if (other.stream.gb_s > one.stream.gb_s) one.stream = other.stream;
-  for (size_t i = 0; i < one.units.size(); ++i) {
-    one.units[i].gop_s = std::max(one.units[i].gop_s, other.units[i].gop_s);
-  }
-  return one;
-}
-
-std::string_view prefill_unit(std::string_view type, const MachineSpeed& machine) {
-  const Format format = parse_format(type).value_or(Format::kF32);
-  if (traits(format).activation == ActivationFormat::kQ8) return "int8";
-  const bool dense = format == Format::kBF16 && DenseMatmul::available();
-  return dense && machine.peak("bf16") > 0 ? "bf16" : "f32";
-}
 
 StreamSpeed measure_stream(int threads) {
   Team team(resolve_threads(threads));
@@ -175,10 +153,5 @@ std::vector<UnitSpeed> measure_units(const Kernels& kernels, int threads) {
 }
 
 std::string instruction_set() { return kernels().name; }
-
-MachineSpeed measure_machine(int threads) {
-  return {kernels().name, resolve_threads(threads), measure_stream(threads),
-          measure_units(kernels(), threads)};
-}
 
 }  // namespace octavo

@@ -1,4 +1,4 @@
-// The parts of measure_machine.
+// The parts of measuring the CPU.
 #pragma once
 
 #include <vector>

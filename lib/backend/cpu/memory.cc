@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <string>
 
 #include "core/error.h"
 
@@ -30,6 +32,18 @@ void Pages::prefer_huge(bool huge) {
     madvise(data_, static_cast<size_t>(bytes_), huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   }
 #endif
+}
+
+DeviceMemory machine_memory() {
+  DeviceMemory memory;
+  std::ifstream lines("/proc/meminfo");
+  for (std::string name; lines >> name;) {
+    int64_t kib = 0;
+    if (name == "MemTotal:" && lines >> kib) memory.total = kib << 10;
+    if (name == "MemAvailable:" && lines >> kib) memory.free = kib << 10;
+    std::getline(lines, name);
+  }
+  return memory;
 }
 
 }  // namespace octavo

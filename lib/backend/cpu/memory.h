@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "octavo/machine.hpp"
+
 namespace octavo {
 
 /// Page-aligned zeroed bytes. Throws Error(kIo) when the system refuses.
@@ -43,5 +45,8 @@ class PageArray {
  private:
   Pages pages_;
 };
+
+/// The machine's, without what other programs hold. Zeros where the system does not say.
+DeviceMemory machine_memory();
 
 }  // namespace octavo
