@@ -203,12 +203,16 @@ TEST_F(ConversionApi, CalibratorsSayWhatTheyMiss) {
 }
 
 TEST(MachineApi, PeaksAreOfTheNamedKind) {
-  MachineSpeed slow = {"x", 1, {10, 1, false, false}, {{"f32", 5}, {"int8", 9}, {"amx-int8", 30}}};
+  MachineSpeed slow;
+  slow.stream.gb_s = 10;
+  for (const UnitSpeed& unit : {UnitSpeed{"f32", 5}, {"int8", 9}, {"amx-int8", 30}}) {
+    slow.units.push_back(unit);
+  }
   EXPECT_EQ(slow.peak("int8"), 30);
   EXPECT_EQ(slow.peak("f32"), 5);
   EXPECT_EQ(slow.peak("bf16"), 0);
-  EXPECT_EQ(prefill_unit("q4_k", slow), "int8");
-  EXPECT_EQ(prefill_unit("f32", slow), "f32");
+  EXPECT_EQ(prefill_unit("cpu", "q4_k", slow), "int8");
+  EXPECT_EQ(prefill_unit("cpu", "f32", slow), "f32");
   MachineSpeed quick = slow;
   quick.stream.gb_s = 20;
   quick.units[0].gop_s = 4;
@@ -216,6 +220,14 @@ TEST(MachineApi, PeaksAreOfTheNamedKind) {
   EXPECT_EQ(best.stream.gb_s, 20);
   EXPECT_EQ(best.units[0].gop_s, 5);
   EXPECT_FALSE(instruction_set().empty());
+}
+
+TEST(MachineApi, DevicesSayWhatTheyHave) {
+  const DeviceMemory memory = device_memory("cpu");
+  EXPECT_GT(memory.free, 0);
+  EXPECT_GE(memory.total, memory.free);
+  EXPECT_EQ(code_of([] { device_memory("abacus"); }), ErrorCode::kUnsupported);
+  EXPECT_EQ(code_of([] { measure_device("abacus"); }), ErrorCode::kUnsupported);
 }
 
 }  // namespace
