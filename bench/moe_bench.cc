@@ -96,7 +96,7 @@ void moe_ffn(benchmark::State& state, Format format, int64_t rows) {
     ++calls;
   }
   report(state, bytes / calls, 2.0 * 3 * kDim * kFfn * kTopK * static_cast<double>(rows), machine(),
-         prefill_unit(format_name(format), machine()));
+         prefill_unit("cpu", format_name(format), machine()));
 }
 
 void register_all() {

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "io/model_file.h"
 #include "octavo/convert.hpp"
 #include "octavo/error.hpp"
+#include "quant/format.h"
 #include "support/files.h"
 #include "support/safetensors.h"
 #include "support/temp_dir.h"

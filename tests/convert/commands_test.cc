@@ -7,6 +7,7 @@
 
 #include "cli/program.h"
 #include "convert/checkpoint_tools.h"
+#include "octavo/synthesize.hpp"
 #include "support/checkpoint.h"
 
 namespace octavo::test {

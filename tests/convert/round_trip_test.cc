@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "io/model_file.h"
 #include "octavo/convert.hpp"
 #include "octavo/octavo.hpp"
 #include "support/checkpoint.h"

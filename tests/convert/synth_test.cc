@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "convert/checkpoint_tools.h"
+#include "octavo/synthesize.hpp"
 #include "quant/packed.h"
 
 namespace octavo::test {
