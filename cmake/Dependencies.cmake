@@ -30,3 +30,17 @@ if(OCTAVO_LIBEDIT STREQUAL "ON" AND NOT OCTAVO_HAVE_LIBEDIT)
   message(FATAL_ERROR "libedit was asked for (OCTAVO_LIBEDIT=ON) and is not there")
 endif()
 message(STATUS "line editing in octavo chat: ${OCTAVO_HAVE_LIBEDIT}")
+
+# Node loads what was built for its own machine, and without a sanitizer.
+set(OCTAVO_HAVE_NODE OFF)
+if(OCTAVO_NODE STREQUAL "ON" OR
+   (OCTAVO_NODE STREQUAL "AUTO" AND NOT CMAKE_CROSSCOMPILING AND NOT OCTAVO_SANITIZE))
+  include(${PROJECT_SOURCE_DIR}/bindings/node/FindNodeHeaders.cmake)
+  if(OCTAVO_NODE_INCLUDE_DIR AND OCTAVO_NODE_PROGRAM)
+    set(OCTAVO_HAVE_NODE ON)
+  elseif(OCTAVO_NODE STREQUAL "ON")
+    message(FATAL_ERROR "the Node binding was asked for (OCTAVO_NODE=ON), but node and its header "
+      "node_api.h were not found")
+  endif()
+endif()
+message(STATUS "Node binding: ${OCTAVO_HAVE_NODE}")

@@ -40,9 +40,9 @@ class Environment {
   std::set<Session*> sessions_;
 };
 
-/// JavaScript's promise of what `result` makes after `compute` ran in the worker, which was started.
-/// Only `compute` runs there, and it may throw Failure. `finish` comes before the promise is
-/// settled, whether it failed or not.
+/// JavaScript's promise of what `result` makes after `compute` ran in the worker, which was
+/// started. Only `compute` runs there, and it may throw Failure. `finish` comes before the promise
+/// is settled, whether it failed or not.
 napi_value promise_of(napi_env env, Worker& worker, std::function<void()> compute,
                       std::function<napi_value(napi_env)> result,
                       std::function<void(napi_env)> finish);

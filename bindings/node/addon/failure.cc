@@ -1,12 +1,40 @@
 #include "addon/failure.h"
 
-#include <algorithm>
-#include <cctype>
-
 #include "addon/environment.h"
 #include "addon/values.h"
 
 namespace octavo::node {
+namespace {
+
+/// The status' name in octavo.h, without what all have in front.
+const char* code_of(octavo_status status) {
+  switch (status) {
+    case OCTAVO_INVALID_ARGUMENT:
+      return "INVALID_ARGUMENT";
+    case OCTAVO_IO:
+      return "IO";
+    case OCTAVO_FORMAT:
+      return "FORMAT";
+    case OCTAVO_UNSUPPORTED:
+      return "UNSUPPORTED";
+    case OCTAVO_OUT_OF_RANGE:
+      return "OUT_OF_RANGE";
+    case OCTAVO_CANCELLED:
+      return "CANCELLED";
+    case OCTAVO_INVALID_HANDLE:
+      return "INVALID_HANDLE";
+    case OCTAVO_BUFFER_TOO_SMALL:
+      return "BUFFER_TOO_SMALL";
+    case OCTAVO_BUSY:
+      return "BUSY";
+    case OCTAVO_OUT_OF_MEMORY:
+      return "OUT_OF_MEMORY";
+    default:
+      return "INTERNAL";
+  }
+}
+
+}  // namespace
 
 void require_ok(octavo_status status) {
   if (status != OCTAVO_OK) throw Failure{status, octavo_last_error()};
@@ -36,14 +64,11 @@ void throw_range_error(napi_env env, const std::string& message) {
 }
 
 napi_value make_error(napi_env env, const Failure& failure) {
-  std::string code = octavo_status_name(failure.status);  // "out of range"
-  std::transform(code.begin(), code.end(), code.begin(), [](unsigned char letter) {
-    return letter == ' ' ? '_' : static_cast<char>(std::toupper(letter));
-  });
-  const napi_value arguments[] = {string(env, failure.message), string(env, code)};
+  const napi_value arguments[] = {string(env, failure.message),
+                                  string(env, code_of(failure.status))};
   napi_value error = nullptr;
-  require_ok(env, napi_new_instance(env, Environment::of(env).error_class(env), 2, arguments,
-                                    &error));
+  require_ok(
+      env, napi_new_instance(env, Environment::of(env).error_class(env), 2, arguments, &error));
   return error;
 }
 

@@ -58,11 +58,11 @@ napi_value info(napi_env env, const Arguments& arguments) {
   set(env, result, "format", string(env, info.format));
   set(env, result, "device", string(env, info.device));
   const std::pair<const char*, int64_t> numbers[] = {
-      {"dim", info.dim},           {"layers", info.layers},
-      {"heads", info.heads},       {"kvHeads", info.kv_heads},
-      {"headDim", info.head_dim},  {"ffnDim", info.ffn_dim},
-      {"experts", info.experts},   {"expertsPerToken", info.experts_per_token},
-      {"vocab", info.vocab},       {"context", info.context},
+      {"dim", info.dim},          {"layers", info.layers},
+      {"heads", info.heads},      {"kvHeads", info.kv_heads},
+      {"headDim", info.head_dim}, {"ffnDim", info.ffn_dim},
+      {"experts", info.experts},  {"expertsPerToken", info.experts_per_token},
+      {"vocab", info.vocab},      {"context", info.context},
       {"window", info.window},
   };
   for (const auto& [name, value] : numbers) {
@@ -78,10 +78,11 @@ napi_value tokenize(napi_env env, const Arguments& arguments) {
   const octavo_model* model = model_of(env, arguments[0]);
   const std::string text = string_of(env, arguments[1], "text");
   const int32_t add_bos = boolean_of(env, arguments[2], "bos") ? 1 : 0;
-  return int32_array(env, all_of<int32_t>(text.size() + 2, [&](int32_t* ids, size_t capacity,
-                                                               size_t* count) {
-    return octavo_model_tokenize(model, text.data(), text.size(), add_bos, ids, capacity, count);
-  }));
+  return int32_array(
+      env, all_of<int32_t>(text.size() + 2, [&](int32_t* ids, size_t capacity, size_t* count) {
+        return octavo_model_tokenize(model, text.data(), text.size(), add_bos, ids, capacity,
+                                     count);
+      }));
 }
 
 napi_value detokenize(napi_env env, const Arguments& arguments) {
@@ -122,9 +123,9 @@ napi_value encode_chat(napi_env env, const Arguments& arguments) {
   Options<octavo_chat_options> options;
   read_options(env, arguments[2], options);
   return int32_array(env, all_of<int32_t>(256, [&](int32_t* ids, size_t capacity, size_t* count) {
-    return octavo_model_encode_chat(model, messages.data(), messages.size(), &options.values, ids,
-                                    capacity, count);
-  }));
+                       return octavo_model_encode_chat(model, messages.data(), messages.size(),
+                                                       &options.values, ids, capacity, count);
+                     }));
 }
 
 }  // namespace

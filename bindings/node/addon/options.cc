@@ -39,9 +39,9 @@ struct Option {
 template <auto kMember>
 void whole(const Given& given, Options<StructOf<kMember>>& options) {
   using Field = FieldOf<kMember>;
-  options.values.*kMember = static_cast<Field>(
-      integer_of(given.env, given.value, given.name, std::numeric_limits<Field>::min(),
-                 std::numeric_limits<Field>::max()));
+  options.values.*kMember = static_cast<Field>(integer_of(given.env, given.value, given.name,
+                                                          std::numeric_limits<Field>::min(),
+                                                          std::numeric_limits<Field>::max()));
 }
 
 template <auto kMember>

@@ -15,8 +15,9 @@
 
 namespace octavo::node {
 
-/// For one call at a time, like the library's. All but is_cancelled() and wait() are for JavaScript's
-/// thread. The worker knows it by a plain pointer: JavaScript's object is held while it is at work.
+/// For one call at a time, like the library's. All but is_cancelled() and wait() are for
+/// JavaScript's thread. The worker knows it by a plain pointer: JavaScript's object is held while
+/// it is at work.
 class Session {
  public:
   static constexpr napi_type_tag kTag = {0x6f637461766f0001, 0x8d1f2f0c4f7b4c11};
@@ -48,7 +49,8 @@ class Session {
 
   // From the worker as well.
   bool is_cancelled() const { return is_cancelled_; }
-  /// Returns when `is_there` holds, which another thread made so under this lock, or once cancelled.
+  /// Returns when `is_there` holds, which another thread made so under this lock, or once
+  /// cancelled.
   template <typename Condition>
   void wait(const Condition& is_there) {
     std::unique_lock lock(mutex_);

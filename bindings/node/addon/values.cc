@@ -151,8 +151,9 @@ uint64_t unsigned_of(napi_env env, napi_value value, std::string_view what) {
     if (is_fitting) result = static_cast<uint64_t>(given);
   }
   if (!is_fitting) {
-    throw_range_error(env, named(what, " must be a whole number from 0 to 2 ** 53, or a bigint "
-                                       "below 2 ** 64"));
+    throw_range_error(env, named(what,
+                                 " must be a whole number from 0 to 2 ** 53, or a bigint "
+                                 "below 2 ** 64"));
   }
   return result;
 }
@@ -179,9 +180,9 @@ std::vector<int32_t> ids_of(napi_env env, napi_value value, std::string_view wha
   if (read_typed_array(env, value, napi_int32_array, typed)) return {typed.begin(), typed.end()};
   std::vector<int32_t> ids;
   for (const napi_value element : elements_of(env, value, what)) {
-    ids.push_back(static_cast<int32_t>(integer_of(env, element, what,
-                                                  std::numeric_limits<int32_t>::min(),
-                                                  std::numeric_limits<int32_t>::max())));
+    ids.push_back(
+        static_cast<int32_t>(integer_of(env, element, what, std::numeric_limits<int32_t>::min(),
+                                        std::numeric_limits<int32_t>::max())));
   }
   return ids;
 }

@@ -90,7 +90,8 @@ napi_value wrap(napi_env env, std::shared_ptr<Object> held) {
   require_ok(env, napi_type_tag_object(env, wrapper, &Object::kTag));
   auto owner = std::make_unique<std::shared_ptr<Object>>(std::move(held));
   const auto finalize = [](napi_env, void* data, void*) {
-    const std::unique_ptr<std::shared_ptr<Object>> last(static_cast<std::shared_ptr<Object>*>(data));
+    const std::unique_ptr<std::shared_ptr<Object>> last(
+        static_cast<std::shared_ptr<Object>*>(data));
     (*last)->forgotten();
   };
   require_ok(env, napi_wrap(env, wrapper, owner.get(), finalize, nullptr, nullptr));

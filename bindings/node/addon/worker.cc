@@ -57,9 +57,9 @@ EventLoop::EventLoop(napi_env env) : env_(env) {
       }
     }
   };
-  require_ok(env, napi_create_threadsafe_function(env, nullptr, nullptr, string(env, "octavo"), 0,
-                                                  1, nullptr, nullptr, nullptr, deliver,
-                                                  &function_));
+  require_ok(env,
+             napi_create_threadsafe_function(env, nullptr, nullptr, string(env, "octavo"), 0, 1,
+                                             nullptr, nullptr, nullptr, deliver, &function_));
   require_ok(env, napi_unref_threadsafe_function(env, function_));
 }
 
