@@ -1,5 +1,7 @@
 #include "addon/generation.h"
 
+#include <utility>
+
 #include "addon/values.h"
 
 namespace octavo::node {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "addon/failure.h"
 #include "addon/options.h"
 #include "addon/session.h"
 #include "addon/watch.h"
