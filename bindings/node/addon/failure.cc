@@ -67,8 +67,8 @@ napi_value make_error(napi_env env, const Failure& failure) {
   const napi_value arguments[] = {string(env, failure.message),
                                   string(env, code_of(failure.status))};
   napi_value error = nullptr;
-  require_ok(
-      env, napi_new_instance(env, Environment::of(env).error_class(env), 2, arguments, &error));
+  require_ok(env,
+             napi_new_instance(env, Environment::of(env).error_class(env), 2, arguments, &error));
   return error;
 }
 

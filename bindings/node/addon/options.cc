@@ -166,8 +166,8 @@ constexpr Option<Generating> kGenerateOptions[] = {
 };
 
 template <typename Struct>
-void read(napi_env env, napi_value object, std::span<const Option<Struct>> known,
-          Options<Struct>& options) {
+void read(napi_env env, napi_value object, std::string_view what,
+          std::span<const Option<Struct>> known, Options<Struct>& options) {
   const napi_valuetype type = type_of(env, object);
   if (type == napi_undefined) return;
   if (type != napi_object) throw_type_error(env, "options must be an object");
@@ -182,9 +182,7 @@ void read(napi_env env, napi_value object, std::span<const Option<Struct>> known
     const auto option = std::find_if(known.begin(), known.end(),
                                      [&](const auto& candidate) { return candidate.name == name; });
     if (option == known.end()) {
-      std::string message = "there is no option '" + name + "'; there are";
-      for (const auto& candidate : known) message.append(" ").append(candidate.name);
-      throw_type_error(env, message);
+      throw_type_error(env, "'" + name + "' is no option of " + std::string(what));
     }
     if (type_of(env, value) != napi_undefined) option->read({env, name, value}, options);
   }
@@ -194,27 +192,27 @@ void read(napi_env env, napi_value object, std::span<const Option<Struct>> known
 
 void read_options(napi_env env, napi_value object, Options<octavo_model_options>& options) {
   require_ok(octavo_model_options_init(&options.values, sizeof options.values));
-  read<octavo_model_options>(env, object, kModelOptions, options);
+  read<octavo_model_options>(env, object, "a model", kModelOptions, options);
 }
 
 void read_options(napi_env env, napi_value object, Options<octavo_chat_options>& options) {
   require_ok(octavo_chat_options_init(&options.values, sizeof options.values));
-  read<octavo_chat_options>(env, object, kChatOptions, options);
+  read<octavo_chat_options>(env, object, "chat", kChatOptions, options);
 }
 
 void read_options(napi_env env, napi_value object, Options<octavo_session_options>& options) {
   require_ok(octavo_session_options_init(&options.values, sizeof options.values));
-  read<octavo_session_options>(env, object, kSessionOptions, options);
+  read<octavo_session_options>(env, object, "a session", kSessionOptions, options);
 }
 
 void read_options(napi_env env, napi_value object, Options<octavo_sampling_options>& options) {
   require_ok(octavo_sampling_options_init(&options.values, sizeof options.values));
-  read<octavo_sampling_options>(env, object, kSamplingOptions, options);
+  read<octavo_sampling_options>(env, object, "sampling", kSamplingOptions, options);
 }
 
 void read_options(napi_env env, napi_value object, Options<octavo_generate_options>& options) {
   require_ok(octavo_generate_options_init(&options.values, sizeof options.values));
-  read<octavo_generate_options>(env, object, kGenerateOptions, options);
+  read<octavo_generate_options>(env, object, "generate", kGenerateOptions, options);
 }
 
 const char* cache_name(int64_t cache) {
