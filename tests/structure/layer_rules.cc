@@ -51,6 +51,7 @@ const std::array kLayers = {
            "octavo/error.hpp", "octavo/convert.hpp", "octavo/synthesize.hpp"}},
     Layer{"cli/", {"octavo/"}},
     Layer{"examples/", {"octavo/"}},
+    Layer{"bindings/node/", {"addon/", "octavo/octavo.h"}},
 };
 
 const std::array kDependencies = {
@@ -64,11 +65,16 @@ const std::array kDependencies = {
     Dependency{{"histedit", "editline/"}, {"cli/libedit_"}},
     Dependency{{"Eigen/"}, {"quant/", "tests/"}},
     Dependency{{"gtest/", "gmock/"}, {"tests/"}},
+    // Bindings stand on the C API, whose layouts last.
+    Dependency{{"octavo/octavo.hpp", "octavo/error.hpp"},
+               {"lib/", "convert/", "cli/", "examples/", "bench/", "tests/"}},
+    Dependency{{"node_api", "js_native_api", "node.h", "v8", "uv.h"}, {"bindings/node/"}},
     Dependency{{"benchmark/"}, {"bench/"}},
 };
 
-const Prefixes kProjectFolders = {"quant/", "simd/",    "core/",   "io/",  "text/", "backend/",
-                                  "model/", "convert/", "octavo/", "api/", "capi/", "structure/"};
+const Prefixes kProjectFolders = {"quant/",   "simd/",  "core/",     "io/",     "text/",
+                                  "backend/", "model/", "convert/",  "octavo/", "api/",
+                                  "capi/",    "addon/", "structure/"};
 
 /// C++'s standard headers have neither dot nor slash; those of libraries have. Two of C's are let
 /// in for the public C header.

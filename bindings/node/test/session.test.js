@@ -29,11 +29,12 @@ test('logits of a call are logits of a row', async () => {
   const rows = await model.createSession().evaluate(ids, { first: 12 });
   assert.ok(rows instanceof Float32Array);
   assert.equal(rows.length, 8 * 4096);
-  const last = await model.createSession().feed(ids);
-  assert.deepEqual(rows.subarray(7 * 4096), last);
-  // Another number of rows meets other roundings.
-  const row = await model.createSession().feed([...ids.subarray(0, 15)]);
-  assert.ok(distance(rows.subarray(2 * 4096, 3 * 4096), row) < 0.02);
+  assert.deepEqual(await model.createSession().evaluate([...ids], { first: 12 }), rows);
+  // Another number of rows meets other roundings: 0.008 and 0.017 were measured.
+  for (const [index, count] of [[7, 20], [2, 15]]) {
+    const logits = await model.createSession().feed(ids.subarray(0, count));
+    assert.ok(distance(rows.subarray(index * 4096, (index + 1) * 4096), logits) < 0.03);
+  }
   await assert.rejects(model.createSession().evaluate(ids, { first: 20 }), RangeError);
   await assert.rejects(model.createSession().evaluate(ids, { first: -1 }), RangeError);
 });
