@@ -40,7 +40,7 @@ void Environment::create(napi_env env) {
   const auto end = [](void* environment) { static_cast<Environment*>(environment)->shut_down(); };
   require_ok(env, napi_add_env_cleanup_hook(env, end, owner->get()));
   require_ok(env, napi_set_instance_data(env, owner.get(), forget, nullptr));
-  owner.release();
+  static_cast<void>(owner.release());
 }
 
 void Environment::set_error_class(napi_env env, napi_value error_class) {
@@ -64,6 +64,7 @@ void Environment::shut_down() {
   for (Session* session : sessions_) session->cancel();
   for (Session* session : sessions_) session->worker().stop();
   file_reader_.stop();
+  loop_.close();
 }
 
 void settle(napi_env env, napi_deferred deferred,

@@ -62,7 +62,7 @@ napi_value fork(napi_env env, const Arguments& arguments) {
 
 /// A promise of what the session computes: compute(handle) in its thread, then result(env).
 template <typename Compute>
-napi_value call(napi_env env, napi_value wrapper, std::shared_ptr<Watch> watch,
+napi_value call(napi_env env, napi_value wrapper, const std::shared_ptr<Watch>& watch,
                 const Compute& compute, std::function<napi_value(napi_env)> result) {
   const auto session = unwrap<Session>(env, wrapper);
   octavo_session* const handle = session->begin(env, wrapper, watch, nullptr);

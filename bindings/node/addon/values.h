@@ -95,7 +95,7 @@ napi_value wrap(napi_env env, std::shared_ptr<Object> held) {
     (*last)->forgotten();
   };
   require_ok(env, napi_wrap(env, wrapper, owner.get(), finalize, nullptr, nullptr));
-  owner.release();
+  static_cast<void>(owner.release());
   return wrapper;
 }
 

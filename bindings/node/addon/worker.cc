@@ -66,16 +66,16 @@ EventLoop::EventLoop(napi_env env) : env_(env) {
 void EventLoop::post(Delivery delivery) {
   auto message = std::make_unique<Delivery>(std::move(delivery));
   if (napi_call_threadsafe_function(function_, message.get(), napi_tsfn_nonblocking) == napi_ok) {
-    message.release();
+    static_cast<void>(message.release());
   }
 }
 
 void EventLoop::hold() {
-  if (holds_++ == 0) napi_ref_threadsafe_function(env_, function_);
+  if (holds_++ == 0 && !is_closed_) napi_ref_threadsafe_function(env_, function_);
 }
 
 void EventLoop::release() {
-  if (--holds_ == 0) napi_unref_threadsafe_function(env_, function_);
+  if (--holds_ == 0 && !is_closed_) napi_unref_threadsafe_function(env_, function_);
 }
 
 }  // namespace octavo::node

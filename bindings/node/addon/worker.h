@@ -52,11 +52,14 @@ class EventLoop {
   // In JavaScript's thread: the process lives on while something is under way.
   void hold();
   void release();
+  /// No other thread is left, and the environment goes: nothing more is held.
+  void close() { is_closed_ = true; }
 
  private:
   napi_env env_;
   napi_threadsafe_function function_ = nullptr;
   int holds_ = 0;
+  bool is_closed_ = false;
 };
 
 }  // namespace octavo::node
