@@ -56,7 +56,15 @@ void Generation::generate(octavo_session* handle) {
   const auto on_token = [](const octavo_token* token, void* user) {
     return static_cast<Generation*>(user)->receive(*token);
   };
-  require_ok(octavo_generate(handle, prompt.data(), prompt.size(), &options.values,
+  const Messages& messages = prompt.messages;
+  if (!messages.values.empty()) {
+    require_ok(octavo_generate_chat(handle, messages.values.data(), messages.values.size(),
+                                    &prompt.chat.values, &options.values, &sampling.values,
+                                    on_token, this, &result_));
+    return;
+  }
+  if (prompt.model != nullptr) prompt.ids = ids_of_text(prompt.model, prompt.text, prompt.has_bos);
+  require_ok(octavo_generate(handle, prompt.ids.data(), prompt.ids.size(), &options.values,
                              &sampling.values, on_token, this, &result_));
 }
 
@@ -173,12 +181,34 @@ napi_value Generation::result_object(napi_env env) const {
 
 namespace {
 
-/// generate(session, ids, options, sampling, onRouting, onProgress): {generation, result}
+/// {text, bos, model} or {messages, chat} or ids
+void read_prompt(napi_env env, napi_value value, Prompt& prompt) {
+  const auto property = [&](const char* name) {
+    napi_value result = nullptr;
+    require_ok(env, napi_get_named_property(env, value, name, &result));
+    return type_of(env, result) == napi_undefined ? nullptr : result;
+  };
+  if (type_of(env, value) != napi_object) {
+    throw_type_error(env, "the prompt must be a text, ids or messages");
+  }
+  if (const napi_value text = property("text")) {
+    prompt.text = string_of(env, text, "the prompt");
+    prompt.has_bos = boolean_of(env, property("bos"), "bos");
+    prompt.model = model_of(env, property("model"));
+  } else if (const napi_value messages = property("messages")) {
+    read_messages(env, messages, prompt.messages);
+    read_options(env, property("chat"), prompt.chat);
+  } else {
+    prompt.ids = ids_of(env, value, "the prompt's ids");
+  }
+}
+
+/// generate(session, prompt, options, sampling, onRouting, onProgress): {generation, result}
 napi_value generate(napi_env env, const Arguments& arguments) {
   const auto session = unwrap<Session>(env, arguments[0]);
   session->idle();
   const auto generation = std::make_shared<Generation>(session);
-  generation->prompt = ids_of(env, arguments[1], "the prompt's ids");
+  read_prompt(env, arguments[1], generation->prompt);
   read_options(env, arguments[2], generation->options);
   read_options(env, arguments[3], generation->sampling);
   const napi_value result = object(env);

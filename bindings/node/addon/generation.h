@@ -9,12 +9,23 @@
 #include <vector>
 
 #include "addon/failure.h"
+#include "addon/model.h"
 #include "addon/options.h"
 #include "addon/session.h"
 #include "addon/watch.h"
 #include "octavo/octavo.h"
 
 namespace octavo::node {
+
+/// What to begin with: ids, a text, or a conversation, which become ids in the worker.
+struct Prompt {
+  std::vector<int32_t> ids;
+  std::string text;
+  bool has_bos = false;                 // the text, in front
+  const octavo_model* model = nullptr;  // of the text; null: there is none
+  Messages messages;                    // none: no conversation
+  Options<octavo_chat_options> chat;
+};
 
 /// In step with its reader: the next token is not computed before it is asked for, so the session
 /// holds what was read and nothing more. Nobody keeps a reader that is gone: then the call ends.
@@ -28,7 +39,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   Generation& operator=(const Generation&) = delete;
   void forgotten() { cancel(); }
 
-  std::vector<int32_t> prompt;
+  Prompt prompt;
   Options<octavo_generate_options> options;
   Options<octavo_sampling_options> sampling;
 

@@ -77,12 +77,7 @@ napi_value info(napi_env env, const Arguments& arguments) {
 napi_value tokenize(napi_env env, const Arguments& arguments) {
   const octavo_model* model = model_of(env, arguments[0]);
   const std::string text = string_of(env, arguments[1], "text");
-  const int32_t add_bos = boolean_of(env, arguments[2], "bos") ? 1 : 0;
-  return int32_array(
-      env, all_of<int32_t>(text.size() + 2, [&](int32_t* ids, size_t capacity, size_t* count) {
-        return octavo_model_tokenize(model, text.data(), text.size(), add_bos, ids, capacity,
-                                     count);
-      }));
+  return int32_array(env, ids_of_text(model, text, boolean_of(env, arguments[2], "bos")));
 }
 
 napi_value detokenize(napi_env env, const Arguments& arguments) {
@@ -112,19 +107,14 @@ napi_value chat_template(napi_env env, const Arguments& arguments) {
 /// encodeChat(model, [role, content, role, content, ...], options)
 napi_value encode_chat(napi_env env, const Arguments& arguments) {
   const octavo_model* model = model_of(env, arguments[0]);
-  std::vector<std::string> texts;
-  for (const napi_value element : elements_of(env, arguments[1], "messages")) {
-    texts.push_back(c_string_of(env, element, "a message's role or content"));
-  }
-  std::vector<octavo_chat_message> messages;
-  for (size_t i = 0; i + 1 < texts.size(); i += 2) {
-    messages.push_back({texts[i].c_str(), texts[i + 1].c_str()});
-  }
+  Messages messages;
+  read_messages(env, arguments[1], messages);
   Options<octavo_chat_options> options;
   read_options(env, arguments[2], options);
   return int32_array(env, all_of<int32_t>(256, [&](int32_t* ids, size_t capacity, size_t* count) {
-                       return octavo_model_encode_chat(model, messages.data(), messages.size(),
-                                                       &options.values, ids, capacity, count);
+                       return octavo_model_encode_chat(model, messages.values.data(),
+                                                       messages.values.size(), &options.values, ids,
+                                                       capacity, count);
                      }));
 }
 
@@ -141,6 +131,22 @@ octavo_model_info info_of(const octavo_model* model) {
   info.struct_size = sizeof info;
   require_ok(octavo_model_get_info(model, &info));
   return info;
+}
+
+std::vector<int32_t> ids_of_text(const octavo_model* model, const std::string& text, bool add_bos) {
+  return all_of<int32_t>(text.size() + 2, [&](int32_t* ids, size_t capacity, size_t* count) {
+    return octavo_model_tokenize(model, text.data(), text.size(), add_bos ? 1 : 0, ids, capacity,
+                                 count);
+  });
+}
+
+void read_messages(napi_env env, napi_value flat, Messages& messages) {
+  for (const napi_value element : elements_of(env, flat, "messages")) {
+    messages.texts.push_back(c_string_of(env, element, "a message's role or content"));
+  }
+  for (size_t i = 0; i + 1 < messages.texts.size(); i += 2) {
+    messages.values.push_back({messages.texts[i].c_str(), messages.texts[i + 1].c_str()});
+  }
 }
 
 std::vector<napi_property_descriptor> model_functions() {

@@ -3,6 +3,8 @@
 
 #include <node_api.h>
 
+#include <deque>
+#include <string>
 #include <vector>
 
 #include "octavo/octavo.h"
@@ -26,6 +28,20 @@ struct Model {
 /// The open model that a value of JavaScript stands for.
 octavo_model* model_of(napi_env env, napi_value value);
 octavo_model_info info_of(const octavo_model* model);
+/// From any thread.
+std::vector<int32_t> ids_of_text(const octavo_model* model, const std::string& text, bool add_bos);
+
+/// A conversation with its texts. It stays where it is.
+struct Messages {
+  Messages() = default;
+  Messages(const Messages&) = delete;
+  Messages& operator=(const Messages&) = delete;
+
+  std::deque<std::string> texts;
+  std::vector<octavo_chat_message> values;
+};
+/// From [role, content, role, content, ...].
+void read_messages(napi_env env, napi_value flat, Messages& messages);
 /// The functions' names and entries.
 std::vector<napi_property_descriptor> model_functions();
 

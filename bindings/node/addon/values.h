@@ -50,7 +50,7 @@ std::vector<napi_value> elements_of(napi_env env, napi_value value, std::string_
 /// What a function was called with; what was left out is undefined.
 class Arguments {
  public:
-  static constexpr size_t kMost = 6;
+  static constexpr size_t kMost = 8;
   Arguments(napi_env env, napi_callback_info info) {
     size_t count = kMost;
     require_ok(env, napi_get_cb_info(env, info, &count, values_, nullptr, nullptr));

@@ -1,10 +1,12 @@
 // A session: one sequence of tokens and its cache.
 import { Generation } from './generation.js';
+import { Model } from './model.js';
 import { native } from './native.js';
 import {
   abortReason,
   checkSignal,
   disposeBy,
+  flatMessages,
   onAbort,
   optionalFunction,
   plainSampling,
@@ -66,9 +68,8 @@ export class Session {
       split(options, ['signal', 'sampling', 'chat', 'stop']);
     checkSignal(signal);
     if (stop !== undefined) plain.stop = typeof stop === 'string' ? [stop] : stop;
-    const ids = this.#encode(prompt, chat, plain);
-    const started = native.generate(this.#handle, ids, plain, plainSampling(sampling),
-      this.#onRouting, this.#onProgress);
+    const started = native.generate(this.#handle, this.#plainPrompt(prompt, chat, plain), plain,
+      plainSampling(sampling), this.#onRouting, this.#onProgress);
     return Generation.wrap(started, signal);
   }
 
@@ -108,17 +109,15 @@ export class Session {
     await native.sessionClose(this.#handle);
   }
 
-  /** Ids of a prompt. A conversation is the whole of the session; so is what begins with BOS. */
-  #encode(prompt, chat, plain) {
+  /** A prompt for the addon, which makes ids of it in the worker. */
+  #plainPrompt(prompt, chat, { wholePrompt }) {
     const isChat = Array.isArray(prompt) && typeof prompt[0] === 'object';
     if (chat !== undefined && !isChat) throw new TypeError('the option chat is for messages');
-    if (isChat) {
-      plain.wholePrompt ??= true;
-      return this.#model.encodeChat(prompt, chat);
-    }
+    if (isChat) return { messages: flatMessages(prompt), chat: chat ?? {} };
     if (typeof prompt !== 'string') return prompt;
-    const bos = plain.wholePrompt === true || this.position === 0;
-    return this.#model.tokenize(prompt, { bos });
+    // BOS is where a text begins the session.
+    const bos = wholePrompt === true || this.position === 0;
+    return { text: prompt, bos, model: Model.handleOf(this.#model) };
   }
 
   async #compute(options, start) {
