@@ -12,7 +12,7 @@ const tree = join(folder, 'build', 'cmake');
 function run(...args) {
   const { status, error } = spawnSync('cmake', args, { stdio: 'inherit' });
   if (error !== undefined) {
-    console.error(`octavo: cannot run cmake: ${error.message}; install CMake 3.22 and a C++20 compiler`);
+    console.error(`octavo: cannot run cmake (${error.message}); install CMake 3.22 or later`);
     process.exit(1);
   }
   if (status !== 0) process.exit(status ?? 1);
@@ -20,7 +20,9 @@ function run(...args) {
 
 const settings = [`-DOCTAVO_NODE_PROGRAM=${process.execPath}`];
 if (process.env.OCTAVO_PREFIX) {
-  settings.push(`-DCMAKE_PREFIX_PATH=${resolve(process.env.INIT_CWD ?? '.', process.env.OCTAVO_PREFIX)}`);
+  // npm runs this in the package's folder, and says where it was called itself.
+  const prefix = resolve(process.env.INIT_CWD ?? '.', process.env.OCTAVO_PREFIX);
+  settings.push(`-DCMAKE_PREFIX_PATH=${prefix}`);
 }
 mkdirSync(tree, { recursive: true });
 run('-S', folder, '-B', tree, ...settings);

@@ -8,10 +8,10 @@
 //     process.stdout.write(token.text);
 //   }
 //
-// All computing happens in a thread of each session; the event loop never waits for it. A session is
-// for one call at a time: another one meanwhile fails with the code BUSY. Numbers that are no whole
-// numbers where whole ones are meant, values of another type and options that do not exist throw a
-// RangeError or a TypeError; what the library refuses is an OctavoError.
+// All computing happens in a thread of each session; the event loop never waits for it. A session
+// is for one call at a time: another one meanwhile fails with the code BUSY. Values of another type
+// and options that do not exist are a TypeError, numbers out of their range a RangeError; what the
+// library refuses is an OctavoError.
 
 declare global {
   // Newer compilers and @types/node say the same.
@@ -188,7 +188,7 @@ export interface GenerateOptions extends CallOptions {
   /** 128; negative: until the end of the text or of the context. */
   maxTokens?: number;
   /** The session shall hold the prompt alone; what it holds of it already is not computed again.
-   * The default is to append it, but for messages. */
+   * The default is to append it; messages are always the whole. */
   wholePrompt?: boolean;
   /** The text ends before the first of these. */
   stop?: string | readonly string[];
@@ -287,8 +287,9 @@ export class Session {
   /** The ids that it holds. */
   readonly tokens: Int32Array;
 
-  /** Begins to generate after a text, ids, or a conversation. A text has BOS in front where it begins
-   * the session; a conversation is the whole of it. */
+  /** Begins to generate after a text, ids, or a conversation. A text has BOS in front where it
+   * begins the session; a conversation is the whole of it. What is wrong with the options and a
+   * session that is busy are thrown at once, what the library refuses to those who read. */
   generate(prompt: string | Ids | readonly ChatMessage[], options?: GenerateOptions): Generation;
 
   /** Appends ids; logits [vocab] after the last one. */
@@ -305,9 +306,9 @@ export class Session {
   fork(): Session;
   save(path: string): Promise<void>;
 
-  /** For each token in each layer of a mixture in the calls that begin from now on; null ends it. */
+  /** For each token in each layer of a mixture, in calls that begin from now on; null ends it. */
   onRouting(callback: ((token: RoutedToken) => void) | null): void;
-  /** After each chunk of prefill in the calls that begin from now on; null ends it. */
+  /** After each chunk of prefill, in calls that begin from now on; null ends it. */
   onProgress(callback: ((done: number, total: number) => void) | null): void;
 
   /** The ops since the session was made or the profile was reset; none without
@@ -326,7 +327,7 @@ export class Session {
  * before it is asked for. Leaving `for await` early ends it, and waits for the end. */
 export class Generation implements AsyncIterableIterator<Token> {
   private constructor();
-  /** How it ended; fails where it failed. There is no end before the tokens are read, or cancel(). */
+  /** How it ended; fails where it failed. The end comes when all is read, or with cancel(). */
   readonly result: Promise<GenerateResult>;
   next(): Promise<IteratorResult<Token, undefined>>;
   return(): Promise<IteratorResult<Token, undefined>>;

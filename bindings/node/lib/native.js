@@ -14,7 +14,8 @@ const places = [
 function load() {
   const path = process.env.OCTAVO_NODE_ADDON ?? places.find((place) => existsSync(place));
   if (path === undefined) {
-    throw new Error(`octavo's addon is not built: run 'npm run build' in its folder (looked for ${places.join(', ')})`);
+    const folder = fileURLToPath(new URL('..', import.meta.url));
+    throw new Error(`octavo's addon is not built; run 'npm run build' in ${folder}`);
   }
   return createRequire(import.meta.url)(path);
 }

@@ -1,8 +1,9 @@
-// Generating: the program's text, ends of all kinds, and the step that reader and session keep.
+// Generating: the program's text, and the step that reader and session keep.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 
-import { OctavoError, logprobs } from 'octavo';
+import { logprobs } from 'octavo';
 
 import { modelPath, openModel, runProgram, someIds } from './support.js';
 
@@ -79,8 +80,8 @@ test('log probabilities are those of the logits', async () => {
   const expected = logprobs(logits, 5, 3);
   assert.equal(expected.length, 4);
   assert.equal(expected[0].id, 5);
-  const other = model.createSession({ threads: 1 });
-  const [token] = await collect(other.generate(story, { maxTokens: 1, logprobs: 3, sampling: greedy }));
+  const options = { maxTokens: 1, logprobs: 3, sampling: greedy };
+  const [token] = await collect(model.createSession({ threads: 1 }).generate(story, options));
   assert.deepEqual(token.top, expected.slice(1));
   assert.equal(token.id, token.top[0].id);
   assert.equal(token.logprob, token.top[0].logprob);
@@ -91,7 +92,8 @@ test('log probabilities are those of the logits', async () => {
 test('a stop text ends before it is said', async () => {
   const options = { maxTokens: 60, sampling: greedy };
   const full = await model.createSession().generate(story, options).text();
-  const generation = model.createSession().generate(story, { ...options, stop: ['zebra', ' girl'] });
+  const stop = ['zebra', ' girl'];
+  const generation = model.createSession().generate(story, { ...options, stop });
   assert.equal(await generation.text(), full.slice(0, full.indexOf(' girl')));
   const result = await generation.result;
   assert.deepEqual([result.reason, result.stopIndex], ['stopText', 1]);
@@ -102,7 +104,10 @@ test('a stop text ends before it is said', async () => {
 test('constrained text is what the schema says', async () => {
   const jsonSchema = {
     type: 'object',
-    properties: { name: { enum: ['Tom', 'Lily'] }, age: { type: 'integer', minimum: 0, maximum: 99 } },
+    properties: {
+      name: { enum: ['Tom', 'Lily'] },
+      age: { type: 'integer', minimum: 0, maximum: 99 },
+    },
     required: ['name', 'age'],
     additionalProperties: false,
   };
@@ -137,74 +142,11 @@ test('the next token is not computed before it is asked for', async () => {
     await generation.next();
     // Any number of turns of the event loop: the session stands at the prompt and what was read
     // before this token.
-    for (let turn = 0; turn < 20; ++turn) await new Promise((resolve) => { setTimeout(resolve, 1); });
+    for (let turn = 0; turn < 20; ++turn) await setTimeout(1);
     assert.equal(latest, 4 + read);
   }
   await generation.return();
   assert.equal(session.position, 5 + 9);
-});
-
-test('leaving the loop ends it and waits', async () => {
-  const session = model.createSession({ threads: 1 });
-  const ids = [];
-  const generation = session.generate(story, { maxTokens: -1, sampling: greedy });
-  for await (const token of generation) {
-    ids.push(token.id);
-    if (ids.length === 5) break;
-  }
-  assert.equal((await generation.result).reason, 'cancelled');
-  assert.deepEqual([...session.tokens], [...model.tokenize(story), ...ids.slice(0, 4)]);
-  // An exception does the same.
-  const failing = session.generate([ids[4]], { maxTokens: -1 });
-  await assert.rejects(async () => {
-    for await (const token of failing) throw new Error(`reader of ${token.id}`);
-  }, /reader/);
-  assert.equal(session.position, 10);
-});
-
-test('cancel ends a text like any other end', async () => {
-  const session = model.createSession({ threads: 1 });
-  const generation = session.generate(story, { maxTokens: -1 });
-  let count = 0;
-  for await (const token of generation) {
-    assert.ok(token.id >= 0);
-    if (++count === 3) session.cancel();
-  }
-  const result = await generation.result;
-  assert.deepEqual([count, result.reason, result.generatedTokens], [3, 'cancelled', 3]);
-  session.cancel();  // nothing is at work
-  const unread = session.generate(story, { maxTokens: -1 });
-  unread.cancel();
-  assert.equal((await unread.result).reason, 'cancelled');
-});
-
-test('a signal ends a text by its reason', async () => {
-  const session = model.createSession({ threads: 1 });
-  const controller = new AbortController();
-  const generation = session.generate(story, { maxTokens: -1, signal: controller.signal });
-  let count = 0;
-  await assert.rejects(async () => {
-    for await (const token of generation) if (token.id >= 0 && ++count === 3) controller.abort();
-  }, { name: 'AbortError' });
-  assert.equal((await generation.result).reason, 'cancelled');
-  assert.throws(() => session.generate(story, { signal: controller.signal }), { name: 'AbortError' });
-  const reason = new Error('enough');
-  const other = new AbortController();
-  const second = session.generate(story, { maxTokens: -1, signal: other.signal });
-  other.abort(reason);
-  await assert.rejects(second.text(), (error) => error === reason);
-  assert.throws(() => session.generate(story, { signal: 1 }), TypeError);
-});
-
-test('a signal ends the prefill', async () => {
-  const session = model.createSession({ chunk: 16, threads: 1 });
-  const controller = new AbortController();
-  // The worker waits for the routing to be heard, so it cannot be done before.
-  session.onRouting(() => controller.abort());
-  const generation = session.generate(someIds(2000), { signal: controller.signal });
-  await assert.rejects(generation.next(), { name: 'AbortError' });
-  assert.equal((await generation.result).generatedTokens, 0);
-  assert.ok(session.position < 2000, String(session.position));
 });
 
 test('sessions generate at the same time', async () => {
@@ -224,47 +166,4 @@ test('sessions generate at the same time', async () => {
     .generate(story, { maxTokens: 60, sampling: { seed } }).text();
   const together = await Promise.all(seeds.map(write));
   for (const seed of seeds) assert.equal(together[seed - 1], await write(seed));
-});
-
-test('a session is for one call at a time', async () => {
-  const session = model.createSession();
-  const generation = session.generate(story, { maxTokens: 5 });
-  const busy = { name: 'OctavoError', code: 'BUSY' };
-  assert.throws(() => session.generate('more'), busy);
-  await assert.rejects(session.feed([1]), busy);
-  assert.throws(() => session.tokens, busy);
-  assert.throws(() => session.rewind(), busy);
-  assert.throws(() => session.fork(), busy);
-  await generation.text();
-  assert.equal(session.position, 9);
-});
-
-test('a failure is thrown to the reader and told by the result', async () => {
-  const session = model.createSession({ context: 8 });
-  const generation = session.generate(someIds(9));
-  await assert.rejects(generation.next(), (error) => error instanceof OctavoError &&
-    error.code === 'OUT_OF_RANGE');
-  await assert.rejects(generation.result, { code: 'OUT_OF_RANGE' });
-  await assert.rejects(session.generate([]).text(), { code: 'INVALID_ARGUMENT' });
-  await assert.rejects(session.generate([4096]).text(), OctavoError);
-  const full = session.generate(someIds(6), { maxTokens: -1, sampling: { logitBias: { 2: -Infinity } } });
-  await full.text();
-  assert.equal((await full.result).reason, 'contextFull');
-});
-
-test('closing ends what is at work', async () => {
-  const session = model.createSession();
-  const generation = session.generate(story, { maxTokens: -1 });
-  await generation.next();
-  await Promise.all([session.close(), session.close()]);
-  assert.equal((await generation.result).reason, 'cancelled');
-  assert.throws(() => session.tokens, { code: 'INVALID_HANDLE', message: 'the session is closed' });
-  await session.close();
-  const dispose = Symbol.asyncDispose;
-  if (dispose === undefined) return;
-  const other = model.createSession();
-  const left = other.generate(story, { maxTokens: -1 });
-  await left[dispose]();
-  await other[dispose]();
-  assert.throws(() => other.tokens, { code: 'INVALID_HANDLE' });
 });

@@ -89,7 +89,8 @@ test('a closed model is refused; its sessions live on', async () => {
   const session = model.createSession({ threads: 1 });
   await model.close();
   await model.close();
-  assert.throws(() => model.tokenize('x'), { code: 'INVALID_HANDLE', message: 'the model is closed' });
+  const closed = { code: 'INVALID_HANDLE', message: 'the model is closed' };
+  assert.throws(() => model.tokenize('x'), closed);
   assert.throws(() => model.createSession(), { code: 'INVALID_HANDLE' });
   assert.equal(model.info.vocab, 4096);
   assert.equal((await session.feed([1, 2])).length, 4096);

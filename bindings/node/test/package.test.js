@@ -39,7 +39,8 @@ test('npm install builds it', { skip: isThere ? false : 'npm is missing' }, (t) 
   const app = join(folder, 'app');
   const main = `import { Model } from 'octavo';
     const session = (await Model.open(process.env.OCTAVO_TEST_MODEL)).createSession();
-    console.log(await session.generate('Once', { maxTokens: 8, sampling: { temperature: 0 } }).text());`;
+    const options = { maxTokens: 8, sampling: { temperature: 0 } };
+    console.log(await session.generate('Once', options).text());`;
   mkdirSync(app);
   writeFileSync(join(app, 'package.json'), '{"name": "app", "type": "module"}');
   writeFileSync(join(app, 'main.js'), main);
@@ -58,5 +59,6 @@ test('without octavo the build says what to do', (t) => {
     env: { ...process.env, OCTAVO_PREFIX: '' },
   });
   // An octavo that is installed in the system is found, and that is well, too.
-  if (run.status !== 0) assert.match(run.stdout + run.stderr, /liboctavo is neither installed nor\s+built/);
+  const expected = /liboctavo is neither installed nor\s+built/;
+  if (run.status !== 0) assert.match(run.stdout + run.stderr, expected);
 });

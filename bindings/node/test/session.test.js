@@ -183,7 +183,8 @@ test('a sampler chooses as generate does', async () => {
       chosen.push(sampler.sample(logits));
       logits = await session.feed(chosen.slice(-1));
     }
-    const generation = model.createSession({ threads: 1 }).generate(ids, { maxTokens: 20, sampling });
+    const options = { maxTokens: 20, sampling };
+    const generation = model.createSession({ threads: 1 }).generate(ids, options);
     const generated = [];
     for await (const token of generation) generated.push(token.id);
     assert.deepEqual(chosen, generated);

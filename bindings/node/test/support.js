@@ -39,4 +39,6 @@ export function runModule(text, ...flags) {
 }
 
 /** Ids, as many as wanted, of no meaning. */
-export const someIds = (count) => Int32Array.from({ length: count }, (_, i) => 3 + ((i * 37) % 1000));
+export function someIds(count) {
+  return Int32Array.from({ length: count }, (_, i) => 3 + ((i * 37) % 1000));
+}

@@ -18,7 +18,8 @@ export async function use(signal: { controller: import('octavo').Signal }): Prom
   const ids: Int32Array = model.tokenize('Hello', { bos: false });
   const session: Session = model.createSession({ threads: 2, cache: 'q8_0', contextShift: true });
   const bos: number | null = model.info.bos;
-  const logits: Float32Array = await session.feed([...ids, bos ?? 0], { signal: signal.controller });
+  const { controller } = signal;
+  const logits: Float32Array = await session.feed([...ids, bos ?? 0], { signal: controller });
   const sampler = new Sampler({ temperature: 0, logitBias: { 3: -Infinity } }, model);
   const chosen: number = sampler.sample(logits);
   const best = logprobs(logits, chosen, 3)[1]?.logprob;
