@@ -143,7 +143,7 @@ HWY_NOINLINE void attend_bf16_tile_as(const AttendTile& tile, float* scratch) {
 /// Caches in f32 keep all their bits: the kernel of every target.
 template <class Tiles>
 void attend_bf16_tile(const AttendTile& tile, float* scratch) {
-  if (tile.tokens * tile.group <= kFewRows) return attend_few(tile, scratch);
+  if (is_few(tile)) return attend_few(tile, scratch);
   const auto run =
       tile.format == CacheFormat::kF32    ? attend_tile_as<CacheFormat::kF32>
       : tile.format == CacheFormat::kF16  ? attend_bf16_tile_as<CacheFormat::kF16, Tiles>

@@ -158,7 +158,7 @@ HWY_NOINLINE void attend_pairs_as(const AttendTile& tile, float* scratch) {
 
 /// Few rows, and caches in f32, which keep all their bits, as on every target.
 inline void attend_pairs(const AttendTile& tile, float* scratch) {
-  if (tile.tokens * tile.group <= kFewRows) return attend_few(tile, scratch);
+  if (is_few(tile)) return attend_few(tile, scratch);
   const auto run = tile.format == CacheFormat::kF32    ? attend_tile_as<CacheFormat::kF32>
                    : tile.format == CacheFormat::kF16  ? attend_pairs_as<CacheFormat::kF16>
                    : tile.format == CacheFormat::kBF16 ? attend_pairs_as<CacheFormat::kBF16>

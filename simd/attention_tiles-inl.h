@@ -58,7 +58,7 @@ HWY_NOINLINE void attend_tile_as(const AttendTile& tile, float* scratch) {
 }
 
 inline void attend_tile(const AttendTile& tile, float* scratch) {
-  if (tile.tokens * tile.group <= kFewRows) return attend_few(tile, scratch);
+  if (is_few(tile)) return attend_few(tile, scratch);
   const auto run = tile.format == CacheFormat::kF32    ? attend_tile_as<CacheFormat::kF32>
                    : tile.format == CacheFormat::kF16  ? attend_tile_as<CacheFormat::kF16>
                    : tile.format == CacheFormat::kBF16 ? attend_tile_as<CacheFormat::kBF16>

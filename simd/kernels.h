@@ -60,9 +60,15 @@ struct AttendTile {
   /// total of 0. Null: `out` is the weighted mean.
   float* largest = nullptr;
   float* total = nullptr;
+  /// Up to kMostFewRows rows get the bits that they would have in a tile of kFewRows.
+  bool as_few = false;
 };
-/// Rows that take keys and values out of the cache as they are; more share packed ones.
-inline constexpr int64_t kFewRows = 8;
+/// Rows (tokens * group) that take keys and values out of the cache as they are; more share packed
+/// ones.
+inline constexpr int64_t kFewRows = 8, kMostFewRows = 64;
+inline bool is_few(const AttendTile& tile) {
+  return tile.as_few || tile.tokens * tile.group <= kFewRows;
+}
 /// What each part of the scratch rounds up to.
 inline constexpr int64_t kTilePadding = 32;
 inline constexpr int64_t tile_padded(int64_t count) {

@@ -69,7 +69,8 @@ void attend_tile(const AttendTile& tile, float* /*scratch*/) {
       row.attend(tile.q + t * tile.q_stride + g * tile.head_dim, std::max(oldest, tile.first),
                  std::min(end, last), out);
       if (tile.largest == nullptr) {
-        for (int64_t k = 0; k < tile.head_dim; ++k) out[k] /= row.total();
+        const float factor = 1 / row.total();  // as sums of parts are weighted
+        for (int64_t k = 0; k < tile.head_dim; ++k) out[k] *= factor;
       } else {
         tile.largest[t * tile.group + g] = row.largest();
         tile.total[t * tile.group + g] = row.total();

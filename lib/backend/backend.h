@@ -157,6 +157,8 @@ class Backend {
   virtual void read(const Activation& x, int64_t first, int64_t rows, std::span<float> host) = 0;
   /// Copies host values into rows [0, rows) (tests, saved states).
   virtual void write(std::span<const float> host, int64_t rows, Activation& x) = 0;
+  /// Rows that a pass may have so that each gets, to the bit, what it would get alone.
+  virtual int64_t independent_rows() const { return 1; }
 };
 
 /// A device of this machine: holds weights and makes Backends. Safe to use from several threads.

@@ -51,6 +51,7 @@ class ForwardingBackend : public Backend {
   void write(std::span<const float> host, int64_t rows, Activation& x) override {
     inner_->write(host, rows, x);
   }
+  int64_t independent_rows() const override { return inner_->independent_rows(); }
 
  protected:
   std::unique_ptr<Backend> inner_;

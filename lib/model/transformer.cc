@@ -22,6 +22,12 @@ BackendLimits limits_for(const ModelConfig& c, const TransformerOptions& options
           .threads = options.threads};
 }
 
+int64_t distinct_experts(const Routing& routing, int64_t experts) {
+  std::vector<bool> chosen(static_cast<size_t>(experts));
+  for (const int32_t expert : routing.experts) chosen[static_cast<size_t>(expert)] = true;
+  return std::count(chosen.begin(), chosen.end(), true);
+}
+
 }  // namespace
 
 Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const ModelWeights> weights,
@@ -100,6 +106,7 @@ bool Transformer::forward_chunk(std::span<const int32_t> ids) {
 // Layer by layer over one chunk of tokens.
 bool Transformer::run_layers(std::span<const int32_t> ids) {
   const auto rows = static_cast<int64_t>(ids.size());
+  experts_touched_ = 0;
   backend_->embed(*weights_->embedding, ids, *x_);
   for (int64_t i = 0; i < config_.layers; ++i) {
     const LayerWeights& w = weights_->layers[i];
@@ -129,7 +136,8 @@ void Transformer::feed_forward(const LayerWeights& w, int64_t layer, int64_t row
   backend_->rmsnorm(*x_, rows, *w.ffn_norm, static_cast<float>(config_.norm_eps), *normed_);
   if (w.router) {
     backend_->moe_ffn(*normed_, rows, *w.router, w.experts, config_.experts_per_token, *delta_,
-                      observer_ ? &routing_ : nullptr);
+                      observer_ || counts_experts_ ? &routing_ : nullptr);
+    if (counts_experts_) experts_touched_ += distinct_experts(routing_, config_.experts);
     if (observer_) observer_(layer, position_, routing_);
   } else {
     backend_->ffn(*normed_, rows, w.experts.front(), *delta_);
@@ -185,6 +193,13 @@ int64_t Transformer::first_seen(int64_t position) const {
 int64_t Transformer::held_from() const {
   const int64_t window = cache_->shape().window;
   return window > 0 ? std::max(oldest_, position_ - window) : 0;
+}
+
+int64_t Transformer::independent_rows() const {
+  const int64_t rows = std::min({backend_->independent_rows(), chunk_, context_ - position_});
+  const int64_t window = cache_->shape().window;
+  // The second of them sees window - 1 keys before its own, which the last must not take out.
+  return window > 0 ? std::min(rows, cache_->capacity() - window + 2) : rows;
 }
 
 bool Transformer::can_rewind(int64_t position) const {

@@ -70,6 +70,15 @@ class Transformer {
   void observe_routing(RoutingObserver observer) { observer_ = std::move(observer); }
   /// Looked at between the halves of each layer; it must outlive the transformer.
   void stop_when(const std::atomic<bool>& asked) { stop_ = &asked; }
+  bool is_observed() const { return observer_ != nullptr; }
+
+  /// Rows that a pass from here may have so that each gets the bits that it would get alone, and
+  /// rewind() can afterwards forget all but the first.
+  int64_t independent_rows() const;
+  /// From now on the mixtures of a pass are looked at for experts_touched().
+  void count_experts() { counts_experts_ = true; }
+  /// Experts that the last chunk computed with, summed over the layers; 0 for a dense model.
+  int64_t experts_touched() const { return experts_touched_; }
 
  private:
   bool forward_chunk(std::span<const int32_t> ids);
@@ -95,6 +104,8 @@ class Transformer {
   Routing routing_;
   RoutingObserver observer_;
   const std::atomic<bool>* stop_ = nullptr;
+  bool counts_experts_ = false;
+  int64_t experts_touched_ = 0;
 };
 
 }  // namespace octavo

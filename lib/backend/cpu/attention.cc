@@ -87,11 +87,13 @@ int64_t CpuBackend::tile_tokens(int64_t rows, int64_t group, int64_t kv_heads) c
 void CpuBackend::attend_rows(const Queries& queries, int64_t first, int64_t rows) {
   const CpuKvCache& cache = queries.cache;
   const int64_t kv_heads = cache.shape().kv_heads, position = queries.position + first;
-  if (rows <= kSplitTokens) {
+  int64_t step = tile_tokens(rows, queries.group, kv_heads);
+  const bool few = rows <= kFewTokens;
+  if (few) {
     const SequenceParts parts(queries.group, cache.oldest(position), position, rows);
     if (parts.count() > 1) return attend_parts(queries, parts, first, rows);
+    step = std::min(step, few_tokens(queries.group));
   }
-  const int64_t step = tile_tokens(rows, queries.group, kv_heads);
   const int64_t blocks = (rows + step - 1) / step, pieces = blocks * kv_heads;
   // Later rows see more keys: they go first, and whoever is free takes the next piece.
   std::atomic<int64_t> taken = 0;
@@ -100,6 +102,7 @@ void CpuBackend::attend_rows(const Queries& queries, int64_t first, int64_t rows
       const int64_t block = blocks - 1 - piece / kv_heads, h = piece % kv_heads;
       const int64_t r = block * step, count = std::min(step, rows - r);
       AttendTile tile = query_tile(queries, first + r, count, h);
+      tile.as_few = few && count * queries.group <= kMostFewRows;
       attend_tile(queries, tile, thread, h, cache.oldest(tile.position), tile.position + count - 1);
     }
   });
@@ -140,17 +143,24 @@ void CpuBackend::attend_part(const Queries& queries, const SequenceParts& parts,
                              int64_t piece, int64_t first, int64_t rows) {
   const int64_t kv_heads = queries.cache.shape().kv_heads, h = piece % kv_heads;
   const int64_t part = piece / kv_heads;
-  AttendTile tile = query_tile(queries, first, rows, h);
   const PartialRows partial = partial_rows(queries, piece, rows);
-  tile.out = partial.sums;
-  tile.out_stride = queries.group * tile.head_dim;
-  tile.largest = partial.largest;
-  tile.total = partial.total;
+  KvBlock following = {};
   if (const int64_t next = piece + 1; next < parts.count() * kv_heads) {
     const int64_t position = parts.begin(next / kv_heads);
-    queries.cache.blocks(queries.layer, next % kv_heads, position, position, {&tile.next, 1});
+    queries.cache.blocks(queries.layer, next % kv_heads, position, position, {&following, 1});
   }
-  attend_tile(queries, tile, thread, h, parts.begin(part), parts.end(part) - 1);
+  const int64_t step = few_tokens(queries.group);
+  for (int64_t r = 0; r < rows; r += step) {
+    const int64_t count = std::min(step, rows - r), at = r * queries.group;
+    AttendTile tile = query_tile(queries, first + r, count, h);
+    tile.as_few = count * queries.group <= kMostFewRows;
+    tile.out = partial.sums + at * tile.head_dim;
+    tile.out_stride = queries.group * tile.head_dim;
+    tile.largest = partial.largest + at;
+    tile.total = partial.total + at;
+    if (r + step >= rows) tile.next = following;
+    attend_tile(queries, tile, thread, h, parts.begin(part), parts.end(part) - 1);
+  }
 }
 
 // In the order of the sequence, whoever does it.

@@ -71,7 +71,7 @@ ActivationPtr CpuBackend::activation(int64_t rows, int64_t cols) {
 
 KvCachePtr CpuBackend::kv_cache(const KvShape& shape) {
   const int64_t group = limits_.heads / shape.kv_heads;
-  const int64_t floats = SequenceParts::most_rows(shape.context, group, kSplitTokens);
+  const int64_t floats = SequenceParts::most_rows(shape.context, group, kFewTokens);
   partial_ = PageArray<float>(floats * shape.kv_heads * (shape.head_dim + 2));
   parts_done_ = std::make_unique<std::atomic<int64_t>[]>(shape.kv_heads);
   tile_floats_ = attend_tile_scratch(std::max(kTileRows, group), shape.head_dim);

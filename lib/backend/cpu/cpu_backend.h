@@ -1,6 +1,7 @@
 // The ops on the CPU: work split over threads, vector kernels underneath.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <span>
@@ -77,6 +78,7 @@ class CpuBackend final : public Backend {
   void add(const Activation& y, int64_t rows, Activation& x) override;
   void read(const Activation& x, int64_t first, int64_t rows, std::span<float> host) override;
   void write(std::span<const float> host, int64_t rows, Activation& x) override;
+  int64_t independent_rows() const override { return kFewTokens; }
 
  private:
   /// Rows that go through the experts together; bounds the scratch of the widest layer.
@@ -92,8 +94,9 @@ class CpuBackend final : public Backend {
   /// Query rows (tokens times the heads of a group) that attend together at most, and with few
   /// rows for many threads.
   static constexpr int64_t kTileRows = 512, kSmallTileRows = 64;
-  /// More tokens make work for all threads without parts of the sequence.
-  static constexpr int64_t kSplitTokens = 7;
+  /// Fewer tokens than any kernel of many rows takes: each gets the bits that it would alone. More
+  /// make work for all threads without parts of the sequence.
+  static constexpr int64_t kFewTokens = std::min(kPackedLeastRows, DenseMatmul::kLeastRows) - 1;
 
   /// The rows of one expert within a wave.
   struct Segment {
@@ -187,6 +190,8 @@ class CpuBackend final : public Backend {
   }
   /// Rows [first, first + rows) of one kv head, without blocks yet.
   AttendTile query_tile(const Queries& queries, int64_t first, int64_t rows, int64_t h) const;
+  /// Tokens that attend together where each must get the bits that it would alone.
+  static int64_t few_tokens(int64_t group) { return std::max<int64_t>(1, kMostFewRows / group); }
   /// Lets the tile attend to the positions [oldest, newest].
   void attend_tile(const Queries& queries, AttendTile& tile, int thread, int64_t h, int64_t oldest,
                    int64_t newest);
