@@ -198,8 +198,8 @@ int64_t Transformer::held_from() const {
 int64_t Transformer::independent_rows() const {
   const int64_t rows = std::min({backend_->independent_rows(), chunk_, context_ - position_});
   const int64_t window = cache_->shape().window;
-  // The second of them sees window - 1 keys before its own, which the last must not take out.
-  return window > 0 ? std::min(rows, cache_->capacity() - window + 2) : rows;
+  // The keys that are to be kept behind the first, which the last must not take out.
+  return window > 0 ? std::min(rows, cache_->capacity() - window + 1) : rows;
 }
 
 bool Transformer::can_rewind(int64_t position) const {

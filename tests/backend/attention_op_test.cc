@@ -300,6 +300,46 @@ TEST_P(AttentionOp, PartsOfTheSequence) {
   }
 }
 
+// The passes of speculative decoding: each row has the bits that it has alone, and what was taken
+// back leaves no trace.
+TEST_P(AttentionOp, RowsOfAShortPassGetTheBitsThatTheyGetAlone) {
+  const int64_t most = make_backend()->independent_rows();
+  std::vector<int64_t> past(33, kMostRows - 1);  // parts of 512 positions end at odd places
+  std::vector<int64_t> alone = past, together = past;
+  for (int64_t rows = 2; rows <= most; ++rows) {
+    together.push_back(rows);
+    alone.insert(alone.end(), static_cast<size_t>(rows), 1);
+  }
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+    for (const auto& [heads, kv_heads] :
+         std::vector<std::pair<int64_t, int64_t>>{{2, 2}, {8, 2}, {6, 2}, {24, 1}}) {
+      for (const int64_t window : {0, 5, 600, 2100}) {
+        const Case c{{heads, kv_heads, 16, window}, type, alone};
+        Case other = c;
+        other.chunks = together;
+        ASSERT_EQ(feed(other, 12), feed(c, 12)) << describe(c, 0, most);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionOp, PartsBeginAnywhereInAShortPass) {
+  const int64_t most = make_backend()->independent_rows();
+  for (int64_t begin = 512 - most; begin <= 512 + 1; ++begin) {
+    std::vector<int64_t> past(static_cast<size_t>(begin / 50), 50);
+    past.push_back(begin % 50);
+    std::vector<int64_t> together = past, alone = past;
+    together.push_back(most);
+    alone.insert(alone.end(), static_cast<size_t>(most), 1);
+    for (const int64_t window : {0, 300, 505}) {
+      const Case c{{8, 2, 32, window}, KvType::kF16, alone};
+      Case other = c;
+      other.chunks = together;
+      ASSERT_EQ(feed(other, 13), feed(c, 13)) << describe(c, begin, most);
+    }
+  }
+}
+
 // A conversation taken back: positions are written again with other keys.
 TEST_P(AttentionOp, PositionsCanBeWrittenAgain) {
   Random random(6);
