@@ -1,5 +1,6 @@
 // Text out of a session: choose a token, deliver it, compute with it.
 #include <chrono>
+#include <limits>
 #include <optional>
 
 #include "api/session_impl.h"
@@ -8,6 +9,8 @@
 
 namespace octavo {
 namespace {
+
+constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
 
 class Stopwatch {
  public:
@@ -101,11 +104,15 @@ GenerateResult Generation::run(std::span<const int32_t> prompt, bool starts_text
   check_prompt(prompt);
   look_back(prompt, starts_text);
   bool goes_on = read_prompt(prompt);
+  impl_.lookahead.begin(options_.speculation, session_.tokens());
   if (goes_on && options_.max_tokens == 0) goes_on = end(StopReason::kMaxTokens);
   while (goes_on) {
     const int32_t id = choose();
     goes_on = deliver(id) && compute(id);
   }
+  impl_.settle();
+  result_.drafted = impl_.lookahead.drafted();
+  result_.accepted = impl_.lookahead.accepted();
   result_.stop_index = text_.found();
   result_.decoded_tokens = std::max<int64_t>(0, chosen_ - 1);
   return result_;
@@ -145,7 +152,8 @@ bool Generation::read_prompt(std::span<const int32_t> prompt) {
 
 bool Generation::compute(int32_t id) {
   const Stopwatch decode;
-  const auto computed = impl_.feed(std::span(&id, 1));
+  const int64_t left = options_.max_tokens - result_.generated_tokens;
+  const auto computed = impl_.feed_next(id, options_.max_tokens < 0 ? kAnyNumber : left);
   result_.decode_seconds += decode.seconds();
   logits_ = impl_.logits;
   return computed.all() || end(StopReason::kCancelled);

@@ -74,6 +74,7 @@ void check_cache(const SessionContent& content, const Transformer& transformer, 
 }  // namespace
 
 void Session::save(const std::string& path) const {
+  impl_->settle();
   const Transformer& transformer = impl_->transformer;
   const KvCache& cache = transformer.cache();
   const ModelFile& file = impl_->model.impl()->file;

@@ -62,8 +62,10 @@ Session::Impl::Impl(const Model& opened, const SessionOptions& wanted)
                    .chunk = wanted.chunk,
                    .threads = threads,
                    .kv_type = kv_type(wanted.cache, opened.info().format)}),
+      lookahead(opened.info(), transformer.independent_rows()),
       logits(static_cast<size_t>(opened.info().vocab)) {
   transformer.stop_when(cancelled);
+  if (transformer.independent_rows() > 1) transformer.count_experts();
   if (!wanted.context_shift) return;
   if (wanted.keep < 0 || wanted.keep > transformer.context() - 2) {
     fail(ErrorCode::kInvalidArgument,
@@ -112,6 +114,7 @@ bool Session::Impl::advance_chunk(std::span<const int32_t> chunk, int64_t begin,
 
 Session::Impl::Computed Session::Impl::advance(std::span<const int32_t> ids, int64_t first,
                                                const Sink& sink) {
+  settle();
   Computed computed = {0, static_cast<int64_t>(ids.size())};
   const int64_t begin = transformer.position();
   const bool were_known = std::exchange(logits_known, false);
@@ -144,11 +147,11 @@ Session::Impl::Computed Session::Impl::feed(std::span<const int32_t> ids) {
 
 Session::Impl::Computed Session::Impl::prompt(std::span<const int32_t> ids) {
   check(ids, transformer.context());
-  const int64_t position = transformer.position();
+  settle();
   const auto differ = std::mismatch(tokens.begin(), tokens.end(), ids.begin(), ids.end());
   auto common = static_cast<int64_t>(differ.first - tokens.begin());
   const auto count = static_cast<int64_t>(ids.size());
-  const bool complete = common == count && common == position && logits_known;
+  const bool complete = common == count && common == position() && logits_known;
   // Without its logits the last token is computed again.
   if (!complete) common = std::min(common, count - 1);
   if (!transformer.can_rewind(common)) common = 0;
@@ -179,6 +182,7 @@ void Session::Impl::shift_context() {
 }
 
 void Session::Impl::rewind(int64_t position) {
+  settle();
   if (position == transformer.position()) return;
   transformer.rewind(position);
   tokens.resize(static_cast<size_t>(position));
@@ -193,7 +197,7 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
 const Model& Session::model() const { return impl_->model; }
-int64_t Session::position() const { return impl_->transformer.position(); }
+int64_t Session::position() const { return impl_->position(); }
 int64_t Session::context() const { return impl_->transformer.context(); }
 int Session::threads() const { return impl_->threads; }
 int64_t Session::cache_bytes() const { return impl_->transformer.kv_bytes(); }
@@ -240,6 +244,7 @@ std::span<const float> Session::prompt(std::span<const int32_t> ids) {
 }
 
 Session Session::fork() const {
+  impl_->settle();
   auto impl = std::make_unique<Impl>(impl_->model, impl_->options);
   impl->transformer.share(impl_->transformer);
   impl->tokens = impl_->tokens;

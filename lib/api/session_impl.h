@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/lookahead.h"
 #include "api/model_impl.h"
 #include "backend/profiled_backend.h"
 #include "model/transformer.h"
@@ -47,6 +48,13 @@ struct Session::Impl {
   /// As the functions of Session, within a Call; the logits are in `logits`.
   Computed feed(std::span<const int32_t> ids);
   Computed prompt(std::span<const int32_t> ids);
+  /// As feed of one token, bit by bit, in generate: tokens that may come next are computed along,
+  /// or `id` was itself. `wanted`: tokens still to be chosen.
+  Computed feed_next(int32_t id, int64_t wanted);
+  /// The token ids[0], and what may follow it.
+  Computed compute_ahead(std::span<const int32_t> ids);
+  /// Takes back what was computed ahead: the transformer then holds `tokens`.
+  void settle();
 
   /// Before anything is computed, so that a refused call leaves the session as it was. `room`:
   /// positions that are free.
@@ -60,7 +68,8 @@ struct Session::Impl {
   /// Room for more, when the context is full.
   void shift_context();
   void rewind(int64_t position);
-  int64_t room() const { return transformer.context() - transformer.position(); }
+  int64_t position() const { return static_cast<int64_t>(tokens.size()); }
+  int64_t room() const { return transformer.context() - position(); }
 
   const Model model;
   const SessionOptions options;
@@ -68,7 +77,8 @@ struct Session::Impl {
   OpRecord record;          ///< stays empty unless the transformer runs on `profiled`
   ProfiledDevice profiled;  ///< the model's device, with an eye on it
   Transformer transformer;
-  std::vector<int32_t> tokens;  ///< [transformer.position()]
+  Lookahead lookahead;
+  std::vector<int32_t> tokens;  ///< of which the transformer is ahead by what lookahead planned
   std::vector<float> logits;    ///< [vocab] after the last token, when they are known
   bool logits_known = false;
   int64_t reused = 0;
