@@ -108,6 +108,7 @@ void add_chat_command(CLI::App& app, std::function<int()>& action) {
   add_model_argument(*command, arguments->model.path);
   add_conversation_options(*command, *arguments);
   add_sampling_options(*command, arguments->options.sampling);
+  add_speculation_option(*command, arguments->options.speculation);
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that the conversation may have (default: the model's own)");

@@ -41,6 +41,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
       ->check(whole_number(-1))
       ->capture_default_str();
   add_sampling_options(*command, arguments->sampling);
+  add_speculation_option(*command, arguments->speculation);
   add_threads_option(*command, arguments->model.threads);
   add_context_option(*command, arguments->model.context, 1,
                      "Tokens that prompt and text may have together (default: the model's own)");

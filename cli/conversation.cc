@@ -109,7 +109,10 @@ Answer Conversation::generate_answer(const std::vector<int32_t>& ids,
     return on_text(token.text.substr(spaced ? 1 : 0));
   };
   const SignalsCancel cancelled(session_);
-  answer.result = generate(session_, ids, {.max_tokens = options_.max_tokens, .whole_prompt = true},
+  answer.result = generate(session_, ids,
+                           {.max_tokens = options_.max_tokens,
+                            .whole_prompt = true,
+                            .speculation = options_.speculation},
                            sampling, on_token);
   answer.interrupted = answer.result.reason == StopReason::kCallback ||
                        answer.result.reason == StopReason::kCancelled;

@@ -15,6 +15,7 @@ struct ConversationOptions {
   SamplingOptions sampling;
   SessionOptions session;
   int64_t max_tokens = -1;  ///< of an answer; negative: until the model ends it
+  Speculation speculation = Speculation::kAuto;
 };
 
 /// One answer.

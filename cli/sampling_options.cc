@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 #include <optional>
 #include <random>
 
@@ -154,6 +155,22 @@ void add_sampling_options(CLI::App& command, SamplingOptions& sampling) {
   add_penalties(command, sampling);
   add_further_stages(command, sampling);
   add_grammars(command, sampling);
+}
+
+void add_speculation_option(CLI::App& command, Speculation& speculation) {
+  static const std::map<std::string, Speculation> kNames = {
+      {"auto", Speculation::kAuto}, {"on", Speculation::kOn}, {"off", Speculation::kOff}};
+  const auto check = [](const std::string& text) {
+    return kNames.contains(text) ? std::string()
+                                 : fmt::format("{} is none of auto, on and off", text);
+  };
+  command
+      .add_option_function<std::string>(
+          "--speculate", [&speculation](const std::string& name) { speculation = kNames.at(name); },
+          "Guess tokens by what followed the same words before, and check several at once: auto "
+          "(the default: while that is faster), on or off. The text is the same")
+      ->type_name("WHEN")
+      ->check(CLI::Validator(check, ""));
 }
 
 void draw_seed(const CLI::App& command, SamplingOptions& sampling) {

@@ -9,6 +9,8 @@ namespace octavo::cli {
 
 /// All stages of docs/sampling.md, in groups. `sampling` must outlive the command.
 void add_sampling_options(CLI::App& command, SamplingOptions& sampling);
+/// --speculate auto|on|off.
+void add_speculation_option(CLI::App& command, Speculation& speculation);
 /// Without --seed on the command line: a random one.
 void draw_seed(const CLI::App& command, SamplingOptions& sampling);
 /// Parsing leaves the file's name in `grammar` and `json_schema`; this reads it, and checks all

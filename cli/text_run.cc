@@ -67,6 +67,10 @@ void print_stats(const Session& session, const RunArguments& arguments,
   }
   print_rate("prompt", computed, result.prefill_seconds);
   print_rate("decode", decoded, result.decode_seconds);
+  if (result.drafted > 0) {
+    std::fprintf(stderr, "%-9s %6lld tokens, of which %lld were right (--speculate)\n", "drafted",
+                 static_cast<long long>(result.drafted), static_cast<long long>(result.accepted));
+  }
   std::fprintf(stderr, "%-9s %6lld tokens, then stopped: %s\n", "output",
                static_cast<long long>(result.generated_tokens), reason_text(result.reason));
   std::fprintf(stderr, "%-9s %lld of %lld tokens, keys and values %.1f MB\n", "context",
@@ -116,7 +120,9 @@ int TextRun::finish(std::span<const int32_t> prompt) {
 
 void TextRun::generate_from(std::span<const int32_t> prompt) {
   const SignalsCancel cancelled(session_);
-  const GenerateOptions options = {.max_tokens = arguments_.max_tokens, .whole_prompt = saves_};
+  const GenerateOptions options = {.max_tokens = arguments_.max_tokens,
+                                   .whole_prompt = saves_,
+                                   .speculation = arguments_.speculation};
   result_ = generate(session_, prompt, options, arguments_.sampling, [this](const Token& token) {
     end_prefill();
     last_ = token.id;

@@ -17,6 +17,7 @@ struct RunArguments {
   ModelArguments model;
   TextArguments text;
   SamplingOptions sampling;
+  Speculation speculation = Speculation::kAuto;
   int64_t max_tokens = 128;
   bool stats = false;
   SessionArguments session;

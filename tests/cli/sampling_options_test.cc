@@ -61,6 +61,26 @@ TEST_F(SamplingCommandTest, EveryStageHasItsOption) {
   }
 }
 
+TEST_F(SamplingCommandTest, SpeculationChangesTheTimeAlone) {
+  const std::vector<std::string> common = {
+      "-p", "one two three one two three one two three one two", "-n", "40", "--stats"};
+  const auto with = [&](const std::string& when) {
+    std::vector<std::string> arguments = common;
+    arguments.insert(arguments.end(), {"--speculate", when});
+    arguments.insert(arguments.begin(), {"run", pocket_.path(), "--seed", "4"});
+    return run_program(arguments);
+  };
+  const Outcome off = with("off"), on = with("on"), automatic = with("auto");
+  EXPECT_EQ(off.exit_code, 0) << off.err;
+  EXPECT_EQ(on.out, off.out);
+  EXPECT_EQ(automatic.out, off.out);
+  EXPECT_THAT(on.err, testing::ContainsRegex("drafted +[0-9]+ tokens, of which [0-9]+ were right"));
+  EXPECT_THAT(off.err, testing::Not(HasSubstr("drafted")));
+  const Outcome wrong = with("maybe");
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("maybe is none of auto, on and off"));
+}
+
 TEST_F(SamplingCommandTest, LogitBiasesForceAndForbid) {
   const Outcome forced = run({"--temp", "0", "-n", "3", "--logit-bias", "36=100"});
   EXPECT_EQ(forced.out, "!!!\n");  // <0x21>
