@@ -6,8 +6,9 @@
 namespace octavo {
 namespace {
 
-/// What matches are taken for before they were seen, as so many tokens.
-constexpr std::array kFirstAcceptance = {0.3, 0.4, 0.5, 0.65, 0.8, 0.9};
+/// What matches are taken for before they were seen, as so many tokens. Less than what they are
+/// mostly worth: to learn that they are better costs nothing.
+constexpr std::array kFirstAcceptance = {0.2, 0.3, 0.4, 0.5, 0.6, 0.75};
 constexpr double kFirstWeight = 4;
 /// Older tokens count less, so that no more than these count.
 constexpr double kMostTokens = 64;

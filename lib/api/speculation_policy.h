@@ -43,7 +43,7 @@ class SpeculationPolicy {
 
   /// What a draft must promise to be worth it, and the share of the time that may go into finding
   /// out whether drafts have become cheaper.
-  static constexpr double kLeastGain = 1.03, kProbeShare = 0.01;
+  static constexpr double kLeastGain = 1.05, kProbeShare = 0.01;
 
  private:
   /// Matches of 2, 3, 4-5, 6-8, 9-15 and more tokens.
