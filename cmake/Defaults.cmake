@@ -17,6 +17,9 @@ target_compile_options(octavo_options INTERFACE
   "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wshadow;-Werror>"
   "$<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-Woverloaded-virtual;-Wcast-qual;-Wextra-semi>"
   "$<$<COMPILE_LANGUAGE:C>:-pedantic;-Wstrict-prototypes>")
+# What nvcc makes of the kernels' host side is checked by the host's compiler too.
+target_compile_options(octavo_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=all-warnings;--threads=2;-Xcompiler=-Wall,-Wextra,-Werror>")
 if(OCTAVO_SANITIZE)
   target_compile_options(octavo_options INTERFACE -fsanitize=${OCTAVO_SANITIZE}
                          -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
@@ -26,6 +29,7 @@ endif()
 find_program(OCTAVO_CCACHE ccache)
 if(OCTAVO_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${OCTAVO_CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${OCTAVO_CCACHE})
 endif()
 
 # Object files that the shared and the static library are both made of; what is not marked
@@ -33,5 +37,6 @@ endif()
 function(octavo_add_objects name)
   add_library(${name} OBJECT ${ARGN})
   set_target_properties(${name} PROPERTIES
-    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+    CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()

@@ -44,3 +44,30 @@ if(OCTAVO_NODE STREQUAL "ON" OR
   endif()
 endif()
 message(STATUS "Node binding: ${OCTAVO_HAVE_NODE}")
+
+# The CUDA backend: nvcc from the PATH or where its installer puts it.
+set(OCTAVO_HAVE_CUDA OFF)
+if(NOT OCTAVO_CUDA STREQUAL "OFF")
+  find_program(OCTAVO_NVCC nvcc PATHS /usr/local/cuda/bin)
+  mark_as_advanced(OCTAVO_NVCC)
+  if(OCTAVO_NVCC)
+    set(CMAKE_CUDA_COMPILER ${OCTAVO_NVCC})
+    set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+    # A100, Ada and Hopper as they are; newer cards compile the last one's PTX when they load it.
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 80-real 89-real 90-real 90-virtual)
+    endif()
+    enable_language(CUDA)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # before CMake 3.26
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_RUNTIME_LIBRARY None)  # lib/ names it; CMake would not say where it is
+    find_package(CUDAToolkit 13.0 REQUIRED)
+    set(OCTAVO_HAVE_CUDA ON)
+  elseif(OCTAVO_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "the CUDA backend was asked for (OCTAVO_CUDA=ON) and there is no nvcc")
+  endif()
+endif()
+message(STATUS "CUDA backend: ${OCTAVO_HAVE_CUDA}")
