@@ -140,6 +140,12 @@ class Backend {
   virtual int64_t independent_rows() const { return 1; }
 };
 
+/// Where a tensor belongs in the model, for devices that are made of several.
+struct WeightPlace {
+  int64_t layer = 0;    ///< the embedding's is the first, the output's and the last norm's the last
+  bool expert = false;  ///< of the mixture, its router included
+};
+
 /// A device of this machine: holds weights and makes Backends. Safe to use from several threads.
 class Device {
  public:
@@ -147,6 +153,8 @@ class Device {
   virtual std::string_view name() const = 0;    ///< "cpu"
   virtual std::string description() const = 0;  ///< "cpu, avx3_dl, 2 processors"
   virtual WeightPtr load(const TensorView& tensor) = 0;
+  /// The same for a tensor of a model.
+  virtual WeightPtr place(const TensorView& tensor, const WeightPlace&) { return load(tensor); }
   virtual std::unique_ptr<Backend> backend(const BackendLimits& limits) = 0;
   /// What measure_device() gives; `threads` as there, for a device that has any.
   virtual MachineSpeed measure(int threads) = 0;
@@ -159,5 +167,14 @@ class Device {
 std::vector<std::string> backend_names();
 /// Throws Error(kUnsupported) for an unknown name or when the machine has no such device.
 std::shared_ptr<Device> make_device(std::string_view name);
+
+/// Which part of a model a GPU takes; the CPU computes the rest.
+struct Offload {
+  int64_t gpu_layers = -1;      ///< the last so many, and the output with them; -1: all
+  bool experts_on_cpu = false;  ///< the GPU's layers too leave their experts to the CPU
+};
+/// The device for a model of `layers` layers. Throws also Error(kInvalidArgument) when `offload`
+/// asks for parts on a device that is no GPU.
+std::shared_ptr<Device> make_device(std::string_view name, const Offload& offload, int64_t layers);
 
 }  // namespace octavo

@@ -64,6 +64,9 @@ class ForwardingDevice : public Device {
   std::string_view name() const override { return inner_.name(); }
   std::string description() const override { return inner_.description(); }
   WeightPtr load(const TensorView& tensor) override { return inner_.load(tensor); }
+  WeightPtr place(const TensorView& tensor, const WeightPlace& place) override {
+    return inner_.place(tensor, place);
+  }
   MachineSpeed measure(int threads) override { return inner_.measure(threads); }
   std::string_view prefill_unit(Format format, const MachineSpeed& speed) const override {
     return inner_.prefill_unit(format, speed);

@@ -1,6 +1,7 @@
 // The weights of a model on a device, looked up and shape-checked once.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "backend/backend.h"
@@ -25,7 +26,10 @@ struct ModelWeights {
   WeightPtr output;  ///< [vocab, dim]; the embedding itself when tied
 };
 
+/// Called with the bytes of the tensors loaded so far, and of all.
+using LoadProgress = std::function<void(int64_t done, int64_t total)>;
+
 /// Throws Error(kFormat) when a tensor is missing or of another shape.
-ModelWeights load_weights(const ModelFile& file, Device& device);
+ModelWeights load_weights(const ModelFile& file, Device& device, const LoadProgress& progress = {});
 
 }  // namespace octavo

@@ -3,12 +3,30 @@
 #include <utility>
 
 #include "octavo/error.hpp"
+#if defined(OCTAVO_CUDA_EMULATION)
+#include "cuda_emulation/device.h"
+#endif
 
 namespace octavo::test {
 
+std::vector<std::string> test_backend_names() {
+  std::vector<std::string> names = backend_names();
+#if defined(OCTAVO_CUDA_EMULATION)
+  names.emplace_back(kEmulated);
+#endif
+  return names;
+}
+
+std::shared_ptr<Device> make_test_device(const std::string& name) {
+#if defined(OCTAVO_CUDA_EMULATION)
+  if (name == kEmulated) return cuda_emulation::make_device();
+#endif
+  return make_device(name);
+}
+
 void BackendTest::SetUp() {
   try {
-    device_ = make_device(GetParam());
+    device_ = make_test_device(GetParam());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnsupported) throw;
     GTEST_SKIP() << "skipped: no device for backend " << GetParam() << ": " << error.what();

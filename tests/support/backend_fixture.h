@@ -15,6 +15,13 @@
 
 namespace octavo::test {
 
+/// The CUDA backend over tests/cuda_emulation.
+inline constexpr const char* kEmulated = "cuda_emulated";
+/// backend_names(), and kEmulated where it is built.
+std::vector<std::string> test_backend_names();
+/// make_device() for those.
+std::shared_ptr<Device> make_test_device(const std::string& name);
+
 /// A matrix on the device and what is known of it.
 struct TestWeight {
   WeightPtr weight;
@@ -23,12 +30,13 @@ struct TestWeight {
   Matrix magnitudes, shift;  ///< as of PackedMatrix
 };
 
-/// Parameterised by backend_names(); a backend whose device is absent is skipped, saying why.
+/// Parameterised by test_backend_names(); a backend whose device is absent is skipped, saying why.
 class BackendTest : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override;
 
   Device& device() { return *device_; }
+  bool is_emulated() const { return GetParam() == kEmulated; }
   /// Ample for every case of the suite; `threads` 0: as many as the processors.
   std::unique_ptr<Backend> make_backend(int threads = 0);
   /// Puts the matrix on the device; its bytes live as long as the test.
@@ -55,8 +63,9 @@ inline std::string backend_test_name(const ::testing::TestParamInfo<std::string>
   return info.param;
 }
 
-#define OCTAVO_FOR_ALL_BACKENDS(suite)                                                     \
-  INSTANTIATE_TEST_SUITE_P(Backend, suite, ::testing::ValuesIn(::octavo::backend_names()), \
+#define OCTAVO_FOR_ALL_BACKENDS(suite)                                                \
+  INSTANTIATE_TEST_SUITE_P(Backend, suite,                                            \
+                           ::testing::ValuesIn(::octavo::test::test_backend_names()), \
                            ::octavo::test::backend_test_name)
 
 }  // namespace octavo::test

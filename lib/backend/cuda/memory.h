@@ -91,6 +91,10 @@ class OwnedEvent {
     check(cudaEventRecord(event_.get(), stream.get()), "recording an event");
   }
   void wait() const { check(cudaEventSynchronize(event_.get()), "waiting for the GPU"); }
+  /// What `stream` is given from now on comes after it.
+  void precede(const OwnedStream& stream) const {
+    check(cudaStreamWaitEvent(stream.get(), event_.get(), 0), "waiting for another stream");
+  }
 
  private:
   std::unique_ptr<CUevent_st, Freer<cudaEventDestroy>> event_;

@@ -29,6 +29,11 @@ struct ModelOptions {
   std::string device = "cpu";
   /// Keys that a token sees, itself included, in place of what the file says; 0: all before it.
   std::optional<int64_t> window = std::nullopt;
+  /// With device "cuda": layers on the GPU, the last ones, -1: all. The CPU computes the others.
+  int64_t gpu_layers = -1;
+  bool experts_on_cpu = false;  ///< with device "cuda": the GPU's layers leave theirs to the CPU
+  /// Called while weights are brought to the device, with the bytes so far and of all.
+  std::function<void(int64_t done, int64_t total)> on_load = {};
 };
 
 /// The shape of a model, as its file and its options say.

@@ -19,6 +19,7 @@ struct AttentionRows {
   const int32_t* position;  ///< device memory, so that a captured graph can be replayed
   int32_t first;
   const float* frequencies;  ///< [head_dim / 2] of the rotary embedding, f32
+  bool operator==(const AttentionRows&) const = default;
 };
 
 /// Rotates q in place by its position (half-split pairs), and appends k, rotated, and v.

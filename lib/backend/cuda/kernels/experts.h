@@ -14,6 +14,7 @@ namespace octavo::cuda {
 struct ExpertMatrices {
   const std::byte *w1 = nullptr, *w3 = nullptr, *w2 = nullptr;
   Format w1_format = Format::kF32, w3_format = Format::kF32, w2_format = Format::kF32;
+  bool operator==(const ExpertMatrices&) const = default;
 };
 
 /// A set of formats, one bit each.
@@ -27,6 +28,7 @@ struct Experts {
   FormatSet hidden = 0;       ///< formats of w1 and w3 where both are the same
   bool hidden_mixed = false;  ///< some expert's w1 and w3 differ
   FormatSet output = 0;       ///< formats of w2
+  bool operator==(const Experts&) const = default;
 };
 
 /// `host` [count] has what lies at `device`.

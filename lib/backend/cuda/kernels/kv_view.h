@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "backend/backend.h"
+#include "backend/kv_shape.h"
 
 namespace octavo::cuda {
 
@@ -42,6 +42,7 @@ struct KvView {
   int32_t page_count;
   int32_t kv_heads, head_dim, row;
   int32_t window;  ///< keys that a token sees, itself included; 0: all
+  bool operator==(const KvView&) const = default;
 };
 
 }  // namespace octavo::cuda

@@ -18,6 +18,7 @@ struct Product {
   Matrix weight;
   float* y = nullptr;  ///< [rows, y_stride], on the device
   int64_t y_stride = 0;
+  bool operator==(const Product&) const = default;
 };
 
 /// The input of a product, as floats for float weights and quantized for the others. Either may be

@@ -18,6 +18,7 @@ struct Matrix {
   Order order = Order::kPacked;
   int64_t rows = 0, cols = 0;
   const std::byte* data = nullptr;
+  bool operator==(const Matrix&) const = default;
 };
 
 /// Activations quantized to int8 in blocks of 32, as simd/kernels.h' Q8Rows.
