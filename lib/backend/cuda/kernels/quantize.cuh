@@ -8,7 +8,7 @@
 namespace octavo::cuda {
 
 /// A block whose largest value is below this counts as zeros: 127 / max would not be finite.
-constexpr float kSmallestMax = 1e-36f;
+constexpr float kQ8SmallestMax = 1e-36f;
 
 /// A warp quantizes the block of 32 columns that begins at a multiple of 32; `col` is the lane's
 /// own, its value zero behind the last column.
@@ -16,7 +16,7 @@ __device__ __forceinline__ void quantize_block(float value, int64_t row, int64_t
                                                const Q8& out) {
   const int64_t at = row * q8_padded(out.cols) + col;
   const float largest = warp_max(fabsf(value));
-  const float inverse = largest >= kSmallestMax ? 127.0f / largest : 0.0f;
+  const float inverse = largest >= kQ8SmallestMax ? 127.0f / largest : 0.0f;
   const int q = __float2int_rn(value * inverse);
   const int sum = warp_sum(q);
   out.q[at] = static_cast<int8_t>(q);

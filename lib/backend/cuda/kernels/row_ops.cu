@@ -2,6 +2,7 @@
 
 #include "backend/cuda/kernels/instructions.cuh"
 #include "backend/cuda/kernels/launch.h"
+#include "backend/cuda/kernels/quantize.cuh"
 #include "backend/cuda/kernels/tile_value.cuh"
 
 namespace octavo::cuda {
@@ -10,8 +11,6 @@ namespace {
 constexpr int kThreads = 256;
 /// Blocks of the kernels that stride over what there is.
 constexpr unsigned kMostBlocks = 1024;
-/// simd/kernels.h: a block whose largest value is below this counts as zeros.
-constexpr float kQ8SmallestMax = 1e-36f;
 
 __global__ void embed_kernel(Matrix table, const int32_t* ids, float* out) {
   const int64_t row = ids[blockIdx.x];
@@ -46,16 +45,7 @@ __global__ void quantize_q8_kernel(const float* x, int64_t stride, Q8 out) {
   const int64_t k = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (k >= padded) return;  // whole warps
   const float value = k < out.cols ? x[row * stride + k] : 0.0f;
-  const float largest = warp_max(fabsf(value));
-  const float inverse = largest >= kQ8SmallestMax ? 127.0f / largest : 0.0f;
-  const int q = __float2int_rn(value * inverse);
-  const int sum = warp_sum(q);
-  out.q[row * padded + k] = static_cast<int8_t>(q);
-  if (k % kWarp == 0) {
-    const int64_t block = (row * padded + k) / kWarp;
-    out.scale[block] = largest / 127.0f;
-    out.sum[block] = sum;
-  }
+  quantize_block(value, row, k, out);
 }
 
 __global__ void swiglu_kernel(const float* gate, const float* up, int64_t count, float* out) {
