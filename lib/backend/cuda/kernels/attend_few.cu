@@ -32,11 +32,19 @@ __device__ Layout layout_of(int row) {
   return {lanes, chunk, thread / lanes, kThreads / lanes, 8 * chunk >= row};
 }
 
+/// The keys of a part, counted from its beginning; of them [first, last] are seen.
+struct PartKeys {
+  std::byte* pages[2];  ///< the head's keys in both pages
+  int first, last;
+  __device__ bool sees(int key) const { return key >= first && key <= last; }
+  __device__ const std::byte* keys(int key) const { return pages[key / kKvPage]; }
+};
+static_assert(kAttendPart == 2 * kKvPage);
+
 /// scores [kHeads][kAttendPart]: to the base 2, minus infinity where a key is not seen.
 template <KvType kType>
-__device__ void score_part(const AttentionRows& rows, const KvView& cache, const float* queries,
-                           int count, int head, int begin, int first, int last,
-                           float (*scores)[kAttendPart]) {
+__device__ void score_part(const KvView& cache, const PartKeys& part, const float* queries,
+                           int count, float (*scores)[kAttendPart]) {
   const Layout at = layout_of(cache.row);
   const float scale = 1.4426950408889634f / sqrtf(static_cast<float>(cache.head_dim));
   float q[kHeads][8];
@@ -51,11 +59,10 @@ __device__ void score_part(const AttentionRows& rows, const KvView& cache, const
   }
 #pragma unroll 4
   for (int key = at.key; key < kAttendPart; key += at.step) {
-    const int position = begin + key;
-    const bool seen = position >= first && position <= last;
+    const bool seen = part.sees(key);
     float k[8] = {};
     if (seen && !at.idle) {
-      load_eight<kType>(kv_keys(cache, head, position), cache.row, position % kKvPage, at.chunk, k);
+      load_eight<kType>(part.keys(key), cache.row, key % kKvPage, at.chunk, k);
     }
 #pragma unroll
     for (int h = 0; h < kHeads; ++h) {
@@ -63,7 +70,7 @@ __device__ void score_part(const AttentionRows& rows, const KvView& cache, const
 #pragma unroll
       for (int i = 0; i < 8; ++i) score += q[h][i] * k[i];
       for (int step = at.lanes / 2; step > 0; step /= 2) {
-        score += __shfl_xor_sync(0xFFFFFFFFu, score, step);
+        score += __shfl_xor_sync(kAllLanes, score, step);
       }
       if (at.chunk == 0) scores[h][key] = seen ? score : -INFINITY;
     }
@@ -81,9 +88,7 @@ __device__ void weigh_part(float* scores, float& largest, float& total) {
     score[i] = scores[lane + 32 * i];
     largest = fmaxf(largest, score[i]);
   }
-  for (int step = 16; step > 0; step /= 2) {
-    largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, step));
-  }
+  largest = warp_max(largest);
   total = 0.0f;
 #pragma unroll
   for (int i = 0; i < kEach; ++i) {
@@ -91,23 +96,21 @@ __device__ void weigh_part(float* scores, float& largest, float& total) {
     scores[lane + 32 * i] = weight;
     total += weight;
   }
-  for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xFFFFFFFFu, total, step);
+  total = warp_sum(total);
 }
 
 /// sums [kWarps][kHeads][kAttendFewRow]: of each warp's keys.
 template <KvType kType>
-__device__ void sum_part(const KvView& cache, int head, int begin, int first, int last,
+__device__ void sum_part(const KvView& cache, const PartKeys& part,
                          const float (*weights)[kAttendPart],
                          float (*sums)[kHeads][kAttendFewRow]) {
   const Layout at = layout_of(cache.row);
   float sum[kHeads][8] = {};
 #pragma unroll 4
   for (int key = at.key; key < kAttendPart; key += at.step) {
-    const int position = begin + key;
-    if (position < first || position > last || at.idle) continue;
+    if (!part.sees(key) || at.idle) continue;
     float v[8];
-    load_eight<kType>(kv_keys(cache, head, position) + cache.side_bytes, cache.row,
-                      position % kKvPage, at.chunk, v);
+    load_eight<kType>(part.keys(key) + cache.side_bytes, cache.row, key % kKvPage, at.chunk, v);
 #pragma unroll
     for (int h = 0; h < kHeads; ++h) {
       const float weight = weights[h][key];
@@ -121,7 +124,7 @@ __device__ void sum_part(const KvView& cache, int head, int begin, int first, in
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
       for (int step = at.lanes; step < 32; step *= 2) {
-        sum[h][i] += __shfl_xor_sync(0xFFFFFFFFu, sum[h][i], step);
+        sum[h][i] += __shfl_xor_sync(kAllLanes, sum[h][i], step);
       }
       if (lane < at.lanes && !at.idle) sums[warp][h][8 * at.chunk + i] = sum[h][i];
     }
@@ -140,19 +143,22 @@ __global__ void __launch_bounds__(kThreads)
   const int oldest = oldest_seen(cache.window, position);
   const int begin = (oldest / kAttendPart + part) * kAttendPart;
   if (begin > position) return;
-  const int first = max(begin, oldest), last = min(begin + kAttendPart - 1, position);
+  // The second page may not be there where the keys end before it.
+  const PartKeys keys = {
+      {kv_keys(cache, head, begin), kv_keys(cache, head, min(begin + kKvPage, position))},
+      max(oldest - begin, 0),
+      min(position - begin, kAttendPart - 1)};
   const int group = rows.heads / cache.kv_heads;
 
   for (int done = 0; done < group; done += kHeads) {
     const int count = min(kHeads, group - done);
     const int64_t query = int64_t{r} * rows.heads + head * group + done;
-    score_part<kType>(rows, cache, rows.q + query * cache.head_dim, count, head, begin, first, last,
-                      scores);
+    score_part<kType>(cache, keys, rows.q + query * cache.head_dim, count, scores);
     __syncthreads();
     float largest, total;
     weigh_part(scores[warp], largest, total);
     __syncthreads();
-    sum_part<kType>(cache, head, begin, first, last, scores, sums);
+    sum_part<kType>(cache, keys, scores, sums);
     __syncthreads();
     if (warp < count) {
       float* results = part_results(scratch, query + warp, parts, part, cache.row);
@@ -164,7 +170,6 @@ __global__ void __launch_bounds__(kThreads)
       }
       if (lane == 0) results[cache.row] = largest, results[cache.row + 1] = total;
     }
-    __syncthreads();
   }
 }
 
@@ -197,7 +202,7 @@ __global__ void __launch_bounds__(kMergeThreads)
 
 template <KvType kType>
 void attend(const AttentionRows& rows, const KvView& cache, int parts, float* scratch,
-            cudaStream_t stream) {
+            Stream stream) {
   const dim3 grid(static_cast<unsigned>(parts), static_cast<unsigned>(cache.kv_heads),
                   static_cast<unsigned>(rows.rows));
   launch(attend_part_kernel<kType>, {grid, kThreads, 0}, stream, rows, cache, parts, scratch);
@@ -206,7 +211,7 @@ void attend(const AttentionRows& rows, const KvView& cache, int parts, float* sc
 }  // namespace
 
 void attend_few(const AttentionRows& rows, const KvView& cache, int parts, float* scratch,
-                cudaStream_t stream) {
+                Stream stream) {
   switch (cache.type) {
     case KvType::kF32:
       attend<KvType::kF32>(rows, cache, parts, scratch, stream);

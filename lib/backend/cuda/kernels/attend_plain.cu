@@ -6,8 +6,6 @@
 namespace octavo::cuda {
 namespace {
 
-constexpr int kWarp = 32;
-
 /// One warp for row blockIdx.x and head blockIdx.y; lane l has the dimensions l, l + 32, ...
 __global__ void __launch_bounds__(kWarp) attend_plain_kernel(AttentionRows rows, KvView cache) {
   OCTAVO_DYNAMIC_SHARED(float, sums);  // [row]: each lane's own
@@ -27,10 +25,7 @@ __global__ void __launch_bounds__(kWarp) attend_plain_kernel(AttentionRows rows,
     for (int d = lane; d < head_dim; d += kWarp) {
       score += query[d] * load_one(cache.type, keys, cache.row, slot, d);
     }
-    for (int step = kWarp / 2; step > 0; step /= 2) {
-      score += __shfl_xor_sync(0xFFFFFFFFu, score, step);
-    }
-    score *= scale;
+    score = warp_sum(score) * scale;
     const float higher = fmaxf(largest, score), fade = expf(largest - higher);
     const float weight = expf(score - higher);
     total = total * fade + weight;
@@ -46,7 +41,7 @@ __global__ void __launch_bounds__(kWarp) attend_plain_kernel(AttentionRows rows,
 
 }  // namespace
 
-void attend_plain(const AttentionRows& rows, const KvView& cache, cudaStream_t stream) {
+void attend_plain(const AttentionRows& rows, const KvView& cache, Stream stream) {
   const dim3 grid(static_cast<unsigned>(rows.rows), static_cast<unsigned>(rows.heads));
   launch(attend_plain_kernel, {grid, kWarp, sizeof(float) * static_cast<size_t>(cache.row)}, stream,
          rows, cache);

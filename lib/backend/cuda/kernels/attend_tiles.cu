@@ -16,7 +16,6 @@ namespace {
 constexpr int kThreads = 128, kQueryRows = 64, kWarpRows = 16;
 /// Keys whose scores a warp has at once: half a page, so that all fits the registers.
 constexpr int kKeys = 32;
-constexpr unsigned kWholeWarp = 0xFFFFFFFFu;
 
 /// Two numbers as the products take them, the first in the low half.
 template <KvType kType>
@@ -69,7 +68,7 @@ __device__ void fetch_side(const std::byte* side, int row, PageTile<kDim>& tile)
       *to = make_uint4(pack<kType>(x[0], x[1]), pack<kType>(x[2], x[3]), pack<kType>(x[4], x[5]),
                        pack<kType>(x[6], x[7]));
     } else {
-      copy_async_16(to, side + (position * row + 8 * chunk) * 2);
+      copy_async(to, side + (position * row + 8 * chunk) * 2);
     }
   }
 }
@@ -80,7 +79,7 @@ __device__ void fetch_page(const KvView& cache, int head, int position, Buffers<
   const std::byte* keys = kv_keys(cache, head, position);
   fetch_side<kType>(keys, cache.row, buffers.keys[buffer]);
   fetch_side<kType>(keys + cache.side_bytes, cache.row, buffers.values[buffer]);
-  copy_async_commit();
+  commit_copies();
 }
 
 /// The rows of a thread: lane / 4 and 8 more of its warp's 16, as mma's fragments have them.
@@ -131,7 +130,7 @@ __device__ void score_keys(PageTile<kDim>& keys, int first, const uint32_t (&a)[
 #pragma unroll
     for (int step = 0; step < kDim / 16; step += 2) {
       uint32_t b[4];
-      load_matrix_x4(b, keys.at(first + 8 * j + lane % 8, 2 * step + lane / 8));
+      load_matrices(b, keys.at(first + 8 * j + lane % 8, 2 * step + lane / 8));
       multiply_add<kType>(scores[j], a[step], b[0], b[1]);
       multiply_add<kType>(scores[j], a[step + 1], b[2], b[3]);
     }
@@ -167,8 +166,8 @@ __device__ void weigh(float (&scores)[kKeys / 8][4], Running& running, float (&f
     for (int j = 0; j < kKeys / 8; ++j) {
       largest = fmaxf(largest, fmaxf(scores[j][2 * half], scores[j][2 * half + 1]));
     }
-    largest = fmaxf(largest, __shfl_xor_sync(kWholeWarp, largest, 1));
-    largest = fmaxf(largest, __shfl_xor_sync(kWholeWarp, largest, 2));
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
     // Rows that have seen no key yet: every weight is exp2(-inf) = 0.
     const float base = largest == -INFINITY ? 0.0f : largest;
     fade[half] = exp2f(running.largest[half] - base);
@@ -200,7 +199,7 @@ __device__ void add_values(PageTile<kDim>& values, int first, const float (&weig
 #pragma unroll
     for (int j = 0; j < kDim / 8; j += 2) {
       uint32_t b[4];
-      load_matrix_x4_transposed(b, values.at(first + 16 * step + lane % 16, j + lane / 16));
+      load_transposed(b, values.at(first + 16 * step + lane % 16, j + lane / 16));
       multiply_add<kType>(sums[j], a, b[0], b[1]);
       multiply_add<kType>(sums[j + 1], a, b[2], b[3]);
     }
@@ -214,8 +213,8 @@ __device__ void store_rows(const AttentionRows& rows, const KvView& cache, const
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     float total = running.total[half];
-    total += __shfl_xor_sync(kWholeWarp, total, 1);
-    total += __shfl_xor_sync(kWholeWarp, total, 2);
+    total += __shfl_xor_sync(kAllLanes, total, 1);
+    total += __shfl_xor_sync(kAllLanes, total, 2);
     if (!row[half].there) continue;
     float* out = rows.out + row[half].offset;
 #pragma unroll
@@ -251,7 +250,7 @@ __global__ void __launch_bounds__(kThreads) attend_tiles_kernel(AttentionRows ro
   int page = oldest_seen(cache.window, oldest_row) / kKvPage * kKvPage, buffer = 0;
   fetch_page<kType>(cache, head, page, *buffers, 0);
   for (; page <= newest_row; page += kKvPage, buffer ^= 1) {
-    copy_async_wait<0>();
+    wait_copies<0>();
     __syncthreads();  // the page is here, and nobody reads the other buffer any more
     if (page + kKvPage <= newest_row) {
       fetch_page<kType>(cache, head, page + kKvPage, *buffers, buffer ^ 1);
@@ -276,7 +275,7 @@ __global__ void __launch_bounds__(kThreads) attend_tiles_kernel(AttentionRows ro
 }
 
 template <KvType kType, int kDim>
-void attend(const AttentionRows& rows, const KvView& cache, cudaStream_t stream) {
+void attend(const AttentionRows& rows, const KvView& cache, Stream stream) {
   const int group = rows.heads / cache.kv_heads;
   const dim3 grid(static_cast<unsigned>((rows.rows * group + kQueryRows - 1) / kQueryRows),
                   static_cast<unsigned>(cache.kv_heads));
@@ -285,7 +284,7 @@ void attend(const AttentionRows& rows, const KvView& cache, cudaStream_t stream)
 }
 
 template <KvType kType>
-void attend(const AttentionRows& rows, const KvView& cache, cudaStream_t stream) {
+void attend(const AttentionRows& rows, const KvView& cache, Stream stream) {
   if (cache.row <= 64) {
     attend<kType, 64>(rows, cache, stream);
   } else {
@@ -299,7 +298,7 @@ bool attends_in_tiles(const KvView& cache) {
   return cache.type != KvType::kF32 && cache.row <= 128;
 }
 
-void attend_tiles(const AttentionRows& rows, const KvView& cache, cudaStream_t stream) {
+void attend_tiles(const AttentionRows& rows, const KvView& cache, Stream stream) {
   switch (cache.type) {
     case KvType::kF32:
       break;  // attends_in_tiles() says no

@@ -1,11 +1,10 @@
 // Launchers of attention: rotate and append, attend, shift. Pointers are device memory.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
 #include "backend/cuda/kernels/kv_view.h"
+#include "backend/cuda/kernels/types.h"
 
 namespace octavo::cuda {
 
@@ -23,7 +22,7 @@ struct AttentionRows {
 };
 
 /// Rotates q in place by its position (half-split pairs), and appends k, rotated, and v.
-void rope_append(const AttentionRows& rows, const KvView& cache, cudaStream_t stream);
+void rope_append(const AttentionRows& rows, const KvView& cache, Stream stream);
 
 /// Keys of a part of the sequence, from a multiple of it on.
 inline constexpr int kAttendPart = 128;
@@ -43,17 +42,17 @@ constexpr int64_t attend_scratch(int64_t rows, int64_t heads, int row, int parts
 /// in order (flash-decoding). A row gives the same bits in any company. `parts`: at least
 /// attend_parts(last position + 1, window); more cost a little and change nothing.
 void attend_few(const AttentionRows& rows, const KvView& cache, int parts, float* scratch,
-                cudaStream_t stream);
+                Stream stream);
 
 /// Whether attend_tiles takes the cache: 16-bit and q8_0 numbers, head_dim up to 128.
 bool attends_in_tiles(const KvView& cache);
 /// Prefill: 64 query rows of a kv head's group at a time on tensor cores, online softmax
 /// (FlashAttention-2, arXiv 2307.08691). 16-bit products, sums in f32.
-void attend_tiles(const AttentionRows& rows, const KvView& cache, cudaStream_t stream);
+void attend_tiles(const AttentionRows& rows, const KvView& cache, Stream stream);
 
 /// Any cache and any rows in plain f32 arithmetic, one warp a row and head: what the others are
 /// tested against, and what takes the shapes that they do not.
-void attend_plain(const AttentionRows& rows, const KvView& cache, cudaStream_t stream);
+void attend_plain(const AttentionRows& rows, const KvView& cache, Stream stream);
 
 /// Entries that move down by `by`: read_shifted copies positions [first, first + count) of `layers`
 /// layers to scratch, keys rotated back and rounded to the cache's type again; write_shifted puts
@@ -68,7 +67,7 @@ struct ShiftedEntries {
 constexpr int64_t shift_scratch(const KvView& cache, int64_t layers, int64_t count) {
   return layers * count * cache.kv_heads * 2 * (cache.side_bytes / kKvPage);
 }
-void read_shifted(const ShiftedEntries& entries, const KvView& cache, cudaStream_t stream);
-void write_shifted(const ShiftedEntries& entries, const KvView& cache, cudaStream_t stream);
+void read_shifted(const ShiftedEntries& entries, const KvView& cache, Stream stream);
+void write_shifted(const ShiftedEntries& entries, const KvView& cache, Stream stream);
 
 }  // namespace octavo::cuda

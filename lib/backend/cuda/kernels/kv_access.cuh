@@ -5,6 +5,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include "backend/cuda/kernels/instructions.cuh"
 #include "backend/cuda/kernels/kv_view.h"
 
 namespace octavo::cuda {
@@ -20,8 +21,10 @@ __device__ inline uint32_t float_to_bf16_bits(float x) {
 }
 
 /// The keys of `head` in the page of `position`; its values lie side_bytes behind them.
-__device__ inline std::byte* kv_keys(const KvView& kv, int head, int64_t position) {
-  const auto page = static_cast<int>(position / kKvPage % kv.page_count);
+__device__ inline std::byte* kv_keys(const KvView& kv, int head, int position) {
+  // 32 bits: a 64-bit remainder takes as long as loading the key.
+  const unsigned page =
+      static_cast<unsigned>(position) / kKvPage % static_cast<unsigned>(kv.page_count);
   return kv.pages[page] + kv.layer_offset + 2 * head * kv.side_bytes;
 }
 
@@ -77,14 +80,6 @@ __device__ inline float load_one(KvType type, const std::byte* side, int row, in
   return type == KvType::kF16 ? half_bits_to_float(bits) : __uint_as_float(bits << 16);
 }
 
-/// Largest magnitude of a warp's values.
-__device__ inline float warp_largest(float magnitude) {
-  for (int step = 16; step > 0; step /= 2) {
-    magnitude = fmaxf(magnitude, __shfl_xor_sync(0xFFFFFFFFu, magnitude, step));
-  }
-  return magnitude;
-}
-
 /// Stores values [row] (shared memory, zeros from head_dim on) as position `slot`, all threads of
 /// the block together, whose number is a multiple of 32. q8_0 as the CPU's cache rounds it.
 __device__ inline void store_row(KvType type, const float* values, std::byte* side, int row,
@@ -95,7 +90,7 @@ __device__ inline void store_row(KvType type, const float* values, std::byte* si
     if (type == KvType::kF32) {
       reinterpret_cast<float*>(side)[at] = x;
     } else if (type == KvType::kQ8_0) {  // a strip is a warp's
-      const float largest = warp_largest(fabsf(x));
+      const float largest = warp_max(fabsf(x));
       const uint32_t bits = float_to_half_bits(fminf(largest / 127.0f, 65504.0f));
       const float scale = half_bits_to_float(bits), inverse = scale > 0 ? 1.0f / scale : 0.0f;
       const float quant = fminf(fmaxf(rintf(x * inverse), -127.0f), 127.0f);

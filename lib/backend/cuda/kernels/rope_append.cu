@@ -41,17 +41,16 @@ __global__ void __launch_bounds__(kThreads) rope_append_kernel(AttentionRows row
   rotate(rows.k + at, values, head_dim, cache.row, static_cast<float>(position), rows.frequencies);
   __syncthreads();
   store_row(cache.type, values, keys, cache.row, slot);
-  __syncthreads();
+  // Each thread stores the values that it brought: no barrier.
   for (int d = static_cast<int>(threadIdx.x); d < head_dim; d += kThreads) {
     values[d] = rows.v[at + d];
   }
-  __syncthreads();
   store_row(cache.type, values, keys + cache.side_bytes, cache.row, slot);
 }
 
 }  // namespace
 
-void rope_append(const AttentionRows& rows, const KvView& cache, cudaStream_t stream) {
+void rope_append(const AttentionRows& rows, const KvView& cache, Stream stream) {
   const dim3 grid(static_cast<unsigned>(rows.rows),
                   static_cast<unsigned>(rows.heads + cache.kv_heads));
   launch(rope_append_kernel, {grid, kThreads, sizeof(float) * static_cast<size_t>(cache.row)},

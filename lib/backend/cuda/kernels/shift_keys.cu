@@ -20,7 +20,7 @@ __device__ Place place_of(const ShiftedEntries& entries, const KvView& cache, in
   const auto layer = static_cast<int64_t>(blockIdx.z);
   Place place;
   place.position = entries.first + i - moved;
-  place.keys = kv_keys(cache, static_cast<int>(head), place.position) + layer * entries.layer_bytes;
+  place.keys = kv_keys(cache, static_cast<int>(head), static_cast<int>(place.position)) + layer * entries.layer_bytes;
   place.entry = cache.side_bytes / kKvPage;
   place.scratch =
       entries.scratch + ((layer * entries.count + i) * cache.kv_heads + head) * 2 * place.entry;
@@ -88,13 +88,13 @@ dim3 grid_of(const ShiftedEntries& entries, const KvView& cache) {
 
 }  // namespace
 
-void read_shifted(const ShiftedEntries& entries, const KvView& cache, cudaStream_t stream) {
+void read_shifted(const ShiftedEntries& entries, const KvView& cache, Stream stream) {
   launch(read_shifted_kernel,
          {grid_of(entries, cache), kThreads, sizeof(float) * static_cast<size_t>(cache.row)},
          stream, entries, cache);
 }
 
-void write_shifted(const ShiftedEntries& entries, const KvView& cache, cudaStream_t stream) {
+void write_shifted(const ShiftedEntries& entries, const KvView& cache, Stream stream) {
   launch(write_shifted_kernel, {grid_of(entries, cache), kThreads, 0}, stream, entries, cache);
 }
 
