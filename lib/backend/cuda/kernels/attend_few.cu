@@ -34,10 +34,10 @@ __device__ Layout layout_of(int row) {
 
 /// The keys of a part, counted from its beginning; of them [first, last] are seen.
 struct PartKeys {
-  std::byte* pages[2];  ///< the head's keys in both pages
+  std::byte *near, *far;  ///< the head's keys in the first page and in the second
   int first, last;
   __device__ bool sees(int key) const { return key >= first && key <= last; }
-  __device__ const std::byte* keys(int key) const { return pages[key / kKvPage]; }
+  __device__ const std::byte* keys(int key) const { return key < kKvPage ? near : far; }
 };
 static_assert(kAttendPart == 2 * kKvPage);
 
@@ -144,10 +144,9 @@ __global__ void __launch_bounds__(kThreads)
   const int begin = (oldest / kAttendPart + part) * kAttendPart;
   if (begin > position) return;
   // The second page may not be there where the keys end before it.
-  const PartKeys keys = {
-      {kv_keys(cache, head, begin), kv_keys(cache, head, min(begin + kKvPage, position))},
-      max(oldest - begin, 0),
-      min(position - begin, kAttendPart - 1)};
+  const PartKeys keys = {kv_keys(cache, head, begin),
+                         kv_keys(cache, head, min(begin + kKvPage, position)),
+                         max(oldest - begin, 0), min(position - begin, kAttendPart - 1)};
   const int group = rows.heads / cache.kv_heads;
 
   for (int done = 0; done < group; done += kHeads) {
