@@ -215,6 +215,7 @@ void add_bench_command(CLI::App& app, std::function<int()>& action) {
       ->check(CLI::Validator(
           [](const std::string& name) { return name.empty() ? "a device has no name" : ""; }, ""))
       ->capture_default_str();
+  add_offload_options(*command, arguments->model);
   command->add_flag("--json", arguments->json, "All figures as one JSON object");
   command->add_flag("--stats", arguments->stats, "Also what each op took");
   command->add_option("--svg", arguments->svg, "Also a bar chart")->type_name("FILE");

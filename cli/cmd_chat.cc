@@ -63,7 +63,7 @@ int chat(const ChatArguments& arguments) {
   const ConversationOptions options = conversation_options(arguments);
   const std::string first =
       arguments.first_file.empty() ? arguments.first : read_file(arguments.first_file);
-  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
+  const Model model = open_model(arguments.model);
   const std::string system = arguments.safe ? std::string(kGuardrailPrompt) : arguments.system;
   Conversation conversation(model, options, system);
   const SavedChat saved(arguments.session);
@@ -114,6 +114,8 @@ void add_chat_command(CLI::App& app, std::function<int()>& action) {
                      "Tokens that the conversation may have (default: the model's own)");
   add_window_option(*command, arguments->model.window);
   add_cache_options(*command, arguments->model);
+  add_device_option(*command, arguments->model.device);
+  add_offload_options(*command, arguments->model);
   command->add_flag("--context-shift", arguments->options.session.context_shift,
                     "When the context is full, let go of the oldest turns");
   command

@@ -56,7 +56,7 @@ std::string npy_header(int64_t rows, int64_t cols) {
 }
 
 int evaluate(const EvalArguments& arguments) {
-  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
+  const Model model = open_model(arguments.model);
   const int64_t vocab = model.info().vocab;
   const std::vector<int32_t> ids = read_ids(arguments.ids, vocab);
   Session session(model, session_options(arguments.model));
@@ -94,6 +94,8 @@ void add_eval_command(CLI::App& app, std::function<int()>& action) {
                      "Tokens that fit (default: the model's own)");
   add_window_option(*command, arguments->model.window);
   add_cache_options(*command, arguments->model);
+  add_device_option(*command, arguments->model.device);
+  add_offload_options(*command, arguments->model);
   command->footer("Row i holds the logits after token i, each token seeing those before it.");
   command->callback(
       [arguments, &action] { action = [arguments] { return evaluate(*arguments); }; });

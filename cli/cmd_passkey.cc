@@ -151,7 +151,7 @@ class PasskeyRun {
 };
 
 int measure(const PasskeyArguments& arguments) {
-  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
+  const Model model = open_model(arguments.model);
   PasskeyRun run(model, arguments);
   std::optional<AtomicFile> svg;  // here, so that a wrong path shows before the work
   if (!arguments.svg.empty()) svg.emplace(arguments.svg);
@@ -209,6 +209,8 @@ void add_passkey_command(CLI::App& app, std::function<int()>& action) {
   add_threads_option(*command, arguments->model.threads);
   add_window_option(*command, arguments->model.window);
   add_cache_options(*command, arguments->model);
+  add_device_option(*command, arguments->model.device);
+  add_offload_options(*command, arguments->model);
   command->add_option("--svg", arguments->svg, "Also draw the table as a heat map")
       ->type_name("FILE");
   command->add_flag("--json", arguments->as_json, "The figures and all answers as JSON");

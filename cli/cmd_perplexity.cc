@@ -42,7 +42,7 @@ bool score_chunk(Session& session, const ScoredText& text, int64_t chunk, int64_
 }
 
 int measure(const PerplexityArguments& arguments) {
-  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
+  const Model model = open_model(arguments.model);
   const int64_t usual = arguments.by_position ? model.info().context : kUsualContext;
   const int64_t context = arguments.model.context > 0 ? arguments.model.context : usual;
   const ScoredText text(model, arguments.file, context, arguments.chunks,
@@ -90,6 +90,8 @@ void add_perplexity_command(CLI::App& app, std::function<int()>& action) {
       ->check(whole_number(1));
   add_window_option(*command, arguments->model.window);
   add_cache_options(*command, arguments->model);
+  add_device_option(*command, arguments->model.device);
+  add_offload_options(*command, arguments->model);
   CLI::Option* by_position = command->add_flag(
       "--by-position", arguments->by_position,
       "Score all tokens, and say how well by the number of tokens that are before them");

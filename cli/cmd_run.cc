@@ -19,7 +19,7 @@ int run(RunArguments arguments) {
     if (text.empty()) fail(ErrorCode::kInvalidArgument, "the prompt is empty");
   }
   finish_sampling_options(arguments.sampling);  // wrong values show before the model is opened
-  const Model model = Model::open(arguments.model.path, model_options(arguments.model));
+  const Model model = open_model(arguments.model);
   SessionOptions options = session_options(arguments.model);
   options.profile = arguments.stats;
   apply(arguments.session, options);
@@ -47,6 +47,8 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
                      "Tokens that prompt and text may have together (default: the model's own)");
   add_window_option(*command, arguments->model.window);
   add_cache_options(*command, arguments->model);
+  add_device_option(*command, arguments->model.device);
+  add_offload_options(*command, arguments->model);
   add_session_options(*command, arguments->session,
                       "Keep the computed prompt in FILE: what a later prompt begins with alike is "
                       "not computed again; without -p and -f, go on with what FILE holds");

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "files.h"
+#include "progress.h"
 
 namespace octavo::cli {
 namespace {
@@ -115,6 +116,29 @@ void add_cache_options(CLI::App& command, ModelArguments& arguments) {
                         "How keys and values are kept (auto: f16, or f32 for a model in f32)");
 }
 
+void add_device_option(CLI::App& command, std::string& device) {
+  command.add_option("--device", device, "Where to compute: cpu, cuda")
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
+void add_offload_options(CLI::App& command, ModelArguments& arguments) {
+  command
+      .add_option("--gpu-layers", arguments.gpu_layers,
+                  "With --device cuda: layers on the GPU, the last ones; the CPU computes the rest "
+                  "(default: all)")
+      ->type_name("N")
+      ->check(whole_number(0));
+  command
+      .add_option_function<std::string>(
+          "--gpu-experts",
+          [&arguments](const std::string& where) { arguments.experts_on_cpu = where == "CPU"; },
+          "With --device cuda: where the experts of the GPU's layers are, GPU or CPU (default: "
+          "GPU)")
+      ->type_name("WHERE")
+      ->check(CLI::IsMember({"GPU", "CPU"}));
+}
+
 void add_text_options(CLI::App& command, TextArguments& arguments, const std::string& unless) {
   CLI::Option* text = command.add_option("-p,--prompt", arguments.text, "The text itself");
   text->type_name("TEXT");
@@ -132,8 +156,19 @@ void add_text_options(CLI::App& command, TextArguments& arguments, const std::st
 
 ModelOptions model_options(const ModelArguments& arguments) {
   ModelOptions options;
+  options.device = arguments.device;
   options.window = arguments.window;
+  options.gpu_layers = arguments.gpu_layers;
+  options.experts_on_cpu = arguments.experts_on_cpu;
   return options;
+}
+
+Model open_model(const ModelArguments& arguments) {
+  ModelOptions options = model_options(arguments);
+  if (options.device == ModelOptions{}.device) return Model::open(arguments.path, options);
+  ProgressBar bar("bringing the weights to " + options.device);
+  options.on_load = [&bar](int64_t done, int64_t total) { bar.show(done, total); };
+  return Model::open(arguments.path, options);
 }
 
 const NamedCacheType& cache_type_of(CacheType type) {

@@ -12,9 +12,12 @@
 
 namespace octavo::cli {
 
-/// MODEL, -t, --ctx, --window, --chunk and --kv-type.
+/// MODEL, --device and what goes with it, -t, --ctx, --window, --chunk and --kv-type.
 struct ModelArguments {
   std::string path;
+  std::string device = ModelOptions{}.device;
+  int64_t gpu_layers = ModelOptions{}.gpu_layers;
+  bool experts_on_cpu = false;
   std::optional<int64_t> window;  ///< none: the model's own
   int threads = 0;                ///< 0: all processors
   int64_t context = 0;            ///< 0: the model's own
@@ -48,12 +51,18 @@ void add_window_option(CLI::App& command, std::optional<int64_t>& window,
 void add_chunk_option(CLI::App& command, int64_t& chunk);
 /// --kv-type, by the names of the list below.
 void add_cache_type_option(CLI::App& command, CacheType& type, const std::string& help);
+/// --device NAME.
+void add_device_option(CLI::App& command, std::string& device);
+/// --gpu-layers and --gpu-experts, for devices that are GPUs.
+void add_offload_options(CLI::App& command, ModelArguments& arguments);
 /// --chunk and --kv-type, as most commands take them.
 void add_cache_options(CLI::App& command, ModelArguments& arguments);
 /// -p and -f, of which exactly one must be given, or none with the option `unless`.
 void add_text_options(CLI::App& command, TextArguments& arguments, const std::string& unless = "");
 
 ModelOptions model_options(const ModelArguments& arguments);
+/// Opens it; a bar shows how far the weights are on their way to a GPU.
+Model open_model(const ModelArguments& arguments);
 
 /// A type of cached keys and values as the command line and reports call it.
 struct NamedCacheType {

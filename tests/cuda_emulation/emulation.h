@@ -18,6 +18,9 @@ struct Machine {
 };
 void set_machine(const Machine& machine);
 
+/// A kernel that failed makes every later call fail, as on a card; no longer.
+void forget_failure();
+
 /// What was done so far, in the whole process.
 struct Counts {
   int64_t launches = 0;          ///< of kernels, those of graphs included

@@ -84,6 +84,11 @@ cudaError_t fail(cudaError_t error, const std::string& why) {
   return c.sticky;
 }
 
+void set_guards(std::byte* pointer, size_t bytes) {
+  std::memset(pointer - kGuard, kGuardByte, kGuard);
+  std::memset(pointer + bytes, kGuardByte, kGuard);
+}
+
 bool guards_hold(std::byte* pointer, const Block& block) {
   const auto whole = [](const std::byte* guard) {
     return std::all_of(guard, guard + kGuard,
@@ -155,6 +160,16 @@ std::unique_lock<std::recursive_mutex> lock() { return std::unique_lock(card().m
 void set_machine(const Machine& machine) {
   const auto locked = lock();
   card().machine = machine;
+}
+
+void forget_failure() {
+  const auto locked = lock();
+  for (CUstream_st* stream : card().streams) {
+    stream->done += stream->waiting.size();
+    stream->waiting.clear();
+  }
+  card().sticky = cudaSuccess;
+  for (auto& [pointer, block] : card().blocks) set_guards(pointer, block.bytes);
 }
 
 Counts counts() {
@@ -266,9 +281,8 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   auto* start = reinterpret_cast<std::byte*>(
       (reinterpret_cast<uintptr_t>(memory.get()) + 2 * emulation::kGuard - 1) &
       ~uintptr_t{emulation::kGuard - 1});
-  std::memset(start - emulation::kGuard, emulation::kGuardByte, emulation::kGuard);
+  emulation::set_guards(start, bytes);
   std::memset(start, 0xFF, bytes);  // NaNs
-  std::memset(start + bytes, emulation::kGuardByte, emulation::kGuard);
   card().blocks.emplace(start, emulation::Block{std::move(memory), bytes});
   ++card().counts.allocations;
   card().counts.bytes_in_use += static_cast<int64_t>(bytes);
