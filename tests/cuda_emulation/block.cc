@@ -196,7 +196,9 @@ void Grid::together(uint32_t mask, int site, void* mine, Complete complete) {
 
 void Grid::finish() {
   Thread& mine = self();
-  if (!mine.copies.empty() || !mine.groups.empty()) {
+  const bool done = std::all_of(mine.groups.begin(), mine.groups.end(),
+                                [](const std::vector<Copy>& group) { return group.empty(); });
+  if (!mine.copies.empty() || !done) {
     stop("a thread ended with copies that nobody waited for");
   }
   mine.state = Thread::State::kDone;
