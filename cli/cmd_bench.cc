@@ -133,13 +133,16 @@ BenchResult measure(const BenchArguments& arguments, const std::string& device) 
   ModelArguments sizes = arguments.model;
   const int64_t needed = std::max(arguments.prompt, arguments.depth + arguments.generate);
   sizes.context = std::max<int64_t>(needed, 1);
-  ModelOptions opening = model_options(sizes);
-  opening.device = device;
+  sizes.device = device;
+  if (device == "cpu") {  // what is said of a GPU's layers is for the other devices
+    sizes.gpu_layers = ModelArguments{}.gpu_layers;
+    sizes.experts_on_cpu = false;
+  }
   result.before = measure_device(device, sizes.threads);
   restart_peak_memory();
   const int64_t free_before = device_memory(device).free;
   std::optional<Model> opened;
-  result.open_seconds = seconds_of([&] { opened = Model::open(sizes.path, opening); });
+  result.open_seconds = seconds_of([&] { opened = open_model(sizes); });
   const Model& model = *opened;
   result.format = model.info().format;
   result.description = model.info().device;

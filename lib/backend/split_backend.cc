@@ -274,6 +274,12 @@ class SplitDevice final : public Device {
                                                 inner_[kCpu]->backend(limits)},
         split_);
   }
+  // Of the GPU: it is what the speed of a split model is hoped to come from.
+  MachineSpeed measure(int threads) override { return inner_[kGpu]->measure(threads); }
+  std::string_view prefill_unit(Format format, const MachineSpeed& speed) const override {
+    return inner_[kGpu]->prefill_unit(format, speed);
+  }
+  DeviceMemory memory() const override { return inner_[kGpu]->memory(); }
 
  private:
   std::array<std::shared_ptr<Device>, 2> inner_;

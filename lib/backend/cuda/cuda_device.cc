@@ -65,13 +65,20 @@ std::unique_ptr<Backend> CudaDevice::backend(const BackendLimits& limits) {
   return std::make_unique<CudaBackend>(limits, shared_from_this());
 }
 
+DeviceMemory CudaDevice::memory() const {
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "asking for the free memory");
+  return {static_cast<int64_t>(total), static_cast<int64_t>(free)};
+}
+
 std::shared_ptr<Device> make_cuda_device() {
   const cudaDeviceProp card = first_card();
   check(cudaSetDevice(0), "choosing the card");
   constexpr double kGiB = 1 << 30;
-  return std::make_shared<CudaDevice>(fmt::format("cuda, {}, compute capability {}.{}, {:.1f} GiB",
-                                                  card.name, card.major, card.minor,
-                                                  static_cast<double>(card.totalGlobalMem) / kGiB));
+  return std::make_shared<CudaDevice>(
+      fmt::format("cuda, {}, compute capability {}.{}, {:.1f} GiB", card.name, card.major,
+                  card.minor, static_cast<double>(card.totalGlobalMem) / kGiB),
+      fmt::format("sm_{}{}", card.major, card.minor), card.multiProcessorCount);
 }
 
 }  // namespace octavo::cuda
