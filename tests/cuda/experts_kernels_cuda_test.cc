@@ -154,8 +154,8 @@ void CudaExperts::check_tiles(const ExpertsProblem& problem, int64_t rows,
                        hidden_bound(gate, error(to_gate, w1), up, error(to_up, w3))))
         << problem.describe(rows) << ", slot " << slot;
     const Matrix size = values.row(slot).cwiseAbs(), tiny = Matrix::Constant(1, ffn, 1e-38);
-    ASSERT_TRUE(within(high.row(slot), values.row(slot), size * 0x1p-9 + tiny));
-    ASSERT_TRUE(within(high.row(slot) + low.row(slot), values.row(slot), size * 0x1p-17 + tiny));
+    ASSERT_TRUE(within(high.row(slot), values.row(slot), size * kBf16Rounding + tiny));
+    ASSERT_TRUE(within(high.row(slot) + low.row(slot), values.row(slot), size * 0x1p-16 + tiny));
 
     const Matrix to_down = !cuda::takes_bf16(w2.format()) ? values.row(slot)
                            : cuda::takes_low(w2.format()) ? high.row(slot) + low.row(slot)

@@ -121,7 +121,7 @@ TEST_P(CudaMatmul, FewRowsSplitOverTheColumns) {
 TEST_P(CudaMatmul, TilesOfEveryShape) {
   Random random(5);
   for (const Format format : all_formats()) {
-    for (const int64_t cols : {1, 40, 172, 512}) {
+    for (const int64_t cols : {1, 16, 40, 172, 512}) {
       if (storable_format(format, cols) != format) continue;
       for (const int64_t outputs : {1, 33, 150}) {
         std::deque<DeviceWeight> weights;
@@ -151,8 +151,8 @@ TEST_P(CudaMatmul, Bf16RowsKeepSixteenDigits) {
     const DeviceRows x(3, cols, random, stream());
     const Matrix high = x.for_tiles(Format::kQ4_0), both = x.for_tiles(Format::kBF16);
     const Matrix size = x.exact().cwiseAbs();
-    EXPECT_TRUE(within(high, x.exact(), size * 0x1p-9 + Matrix::Constant(3, cols, 1e-38)));
-    EXPECT_TRUE(within(both, x.exact(), size * 0x1p-17 + Matrix::Constant(3, cols, 1e-38)));
+    EXPECT_TRUE(within(high, x.exact(), size * kBf16Rounding + Matrix::Constant(3, cols, 1e-38)));
+    EXPECT_TRUE(within(both, x.exact(), size * 0x1p-16 + Matrix::Constant(3, cols, 1e-38)));
   }
 }
 

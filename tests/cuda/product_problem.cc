@@ -25,7 +25,7 @@ Matrix DeviceRows::for_few(Format format) const {
 }
 
 Matrix DeviceRows::for_tiles(Format format) const {
-  if (!cuda::takes_bf16(format)) return exact_;
+  if (!cuda::takes_bf16(format) || cols_ < cuda::kLeastBf16Cols) return exact_;
   const Matrix high = bf16_values(high_.read(stream_), rows_, cols_);
   return cuda::takes_low(format) ? high + bf16_values(low_.read(stream_), rows_, cols_) : high;
 }
@@ -56,8 +56,10 @@ Matrix bf16_values(const std::vector<uint16_t>& numbers, int64_t rows, int64_t c
 
 Matrix tile_bound(const Matrix& x, Format format, const Matrix& magnitudes) {
   const Matrix sum = matmul_bound(x, magnitudes);
-  if (!cuda::takes_bf16(format) || format == Format::kBF16) return 2 * sum;
-  return x.cwiseAbs() * magnitudes.transpose() * (1.01 * kBf16Rounding) + 1.01 * sum;
+  // The tensor cores cut what they add instead of rounding it.
+  if (format == Format::kBF16) return 2 * sum;
+  if (!cuda::takes_bf16(format) || x.cols() < cuda::kLeastBf16Cols) return sum;
+  return x.cwiseAbs() * magnitudes.transpose() * (2.01 * kBf16Rounding) + 1.01 * sum;
 }
 
 Matrix take_guarded(const DeviceValues<float>& values, int64_t rows, int64_t cols, int64_t stride,

@@ -13,10 +13,11 @@
 namespace octavo::cuda {
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kThreads = 128, kWarps = kThreads / kWarp;
 constexpr int kRows = 128, kPanels = 8;
 constexpr int kWarpRows = 64, kWarpPanels = 4;
 constexpr int kRowTiles = kWarpRows / 16;
+constexpr int kPieceCols = kPieceBytes / 2;
 constexpr int kRowBytes = kChunkCols * 2, kRowPieces = kRowBytes / kPieceBytes;
 constexpr int kPlaneBytes = kRows * kRowBytes;
 
@@ -32,7 +33,7 @@ struct Buffers {
 
 /// What the threads of a block share about it.
 struct BlockTile {
-  int64_t row_place[kRows];         // first of each row of the input, in bf16 numbers
+  uint32_t row_piece[kRows];        // first of each row of the input, in pieces of 16 bytes
   const std::byte* panel[kPanels];  // null: behind the last
 };
 
@@ -58,7 +59,8 @@ __device__ bool find_block(const TileProblem& problem, Format format, BlockTile&
   static_assert(kRows == kThreads);
   // Rows behind the last one repeat it; what they give is not written.
   const int slot = min(rows.first + thread, rows.end - 1);
-  tile.row_place[thread] = input_row(problem, slot) * bf16_padded(problem.cols);
+  tile.row_piece[thread] =
+      static_cast<uint32_t>(input_row(problem, slot) * (bf16_padded(problem.cols) / kPieceCols));
   __syncthreads();
   return true;
 }
@@ -68,27 +70,34 @@ template <Format kFormat>
 __device__ __forceinline__ void fetch(const TileProblem& problem, const BlockTile& tile, int chunk,
                                       std::byte* buffer) {
   using Weights = Chunk<kFormat>;
-  const int thread = static_cast<int>(threadIdx.x);
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % kWarp;
+  const Bf16Rows& in = problem.input.bf16;
 #pragma unroll
   for (int i = 0; i < kRows * kRowPieces / kThreads; ++i) {
     const int row = i * (kThreads / kRowPieces) + thread / kRowPieces, piece = thread % kRowPieces;
-    const int64_t from = tile.row_place[row] + chunk * kChunkCols + piece * 8;
+    const size_t from = tile.row_piece[row] + static_cast<uint32_t>(chunk * kRowPieces + piece);
     std::byte* const to = buffer + row * kRowBytes + (piece ^ row % 8) * kPieceBytes;
-    copy_async(to, problem.input.bf16.high + from);
-    if constexpr (takes_low(kFormat)) {
-      copy_async(to + kPlaneBytes, problem.input.bf16.low + from);
-    }
+    copy_async(to, in.high + from * kPieceCols);
+    if constexpr (takes_low(kFormat)) copy_async(to + kPlaneBytes, in.low + from * kPieceCols);
   }
-  std::byte* const weights = buffer + Buffers<kFormat>::kPlanes * kPlaneBytes;
+  // Each warp brings two panels.
   const int64_t bytes = panel_bytes(kFormat, problem.cols);
-  for (int i = thread; i < kPanels * Weights::kPieces; i += kThreads) {
-    const int panel = i / Weights::kPieces, piece = i % Weights::kPieces;
-    const int64_t from = Weights::source(chunk, piece);
+  std::byte* const weights = buffer + Buffers<kFormat>::kPlanes * kPlaneBytes;
+#pragma unroll
+  for (int p = 0; p < kPanels / kWarps; ++p) {
+    const int panel = thread / kWarp * (kPanels / kWarps) + p;
     const std::byte* const data = tile.panel[panel];
-    const bool there = data != nullptr && from < bytes;
-    copy_async(weights + (panel * Weights::kPieces + Weights::place(piece)) * kPieceBytes,
-               there ? data + from : reinterpret_cast<const std::byte*>(problem.input.bf16.high),
-               there ? kPieceBytes : 0);
+    std::byte* const to = weights + panel * Buffers<kFormat>::kPanelBytes;
+#pragma unroll
+    for (int first = 0; first < Weights::kPieces; first += kWarp) {
+      const int piece = first + lane;
+      if (piece >= Weights::kPieces) break;
+      const int64_t from = Weights::source(chunk, piece);
+      const bool there = data != nullptr && from < bytes;
+      copy_async(to + Weights::place(piece) * kPieceBytes,
+                 there ? data + from : reinterpret_cast<const std::byte*>(in.high),
+                 there ? kPieceBytes : 0);
+    }
   }
 }
 
@@ -233,6 +242,7 @@ __global__ void __launch_bounds__(kThreads, 2) multiply_tile(const TileProblem p
     commit_copies();
     multiply_chunk<kFormat>(buffers + c % Buffer::kStages * Buffer::kBytes, c, sums);
   }
+  wait_copies<0>();  // the last groups are empty
   store_sums(problem, rows, sums);
 }
 

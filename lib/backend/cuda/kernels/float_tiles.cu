@@ -18,9 +18,10 @@ struct Operands {
 
 /// Whether the tensor cores have what this block would compute.
 __device__ bool is_taken(const TileProblem& problem, const RowTile& rows, Format format) {
-  if (problem.output != TileOutput::kHidden) return takes_bf16(format);
+  if (!on_tensor_cores(problem, format)) return false;
+  if (problem.output != TileOutput::kHidden) return true;
   const ExpertMatrices& expert = problem.experts.matrices[rows.expert];
-  return takes_bf16(format) && expert.w1_format == expert.w3_format;
+  return expert.w1_format == expert.w3_format;
 }
 
 /// Zeros behind the last column and the last row.

@@ -33,6 +33,12 @@ struct TileProblem {
   HiddenTiles hidden;  ///< kHidden
 };
 
+/// Whether the tensor cores multiply with weights of this format.
+__host__ __device__ constexpr bool on_tensor_cores(const TileProblem& problem, Format format) {
+  const bool wide = problem.cols >= kLeastBf16Cols || problem.output != TileOutput::kProducts;
+  return takes_bf16(format) && wide;
+}
+
 /// Rows of a block: slots [first, end) of one expert.
 struct RowTile {
   int first, end, expert;

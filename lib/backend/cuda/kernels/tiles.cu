@@ -53,12 +53,13 @@ __global__ void gather_kernel(const float* y, int64_t y_stride, Slots slots, con
 }
 
 /// One launch for each format of `formats` that the tensor cores take, and one for the others.
+/// `mixed`: the float kernel has something to do in any case.
 void launch_formats(const TileProblem& problem, FormatSet formats, bool mixed, Stream stream) {
   bool floats = mixed;
   for (const Format format : {Format::kF32, Format::kF16, Format::kBF16, Format::kQ8_0,
                               Format::kQ4_0, Format::kQ4_K, Format::kQ5_K, Format::kQ6_K}) {
     if ((formats & format_bit(format)) == 0) continue;
-    if (takes_bf16(format)) {
+    if (on_tensor_cores(problem, format)) {
       launch_bf16_tiles(format, problem, stream);
     } else {
       floats = true;
@@ -91,9 +92,12 @@ void multiply_tiles(std::span<const Product> products, const TileInput& input, i
     for (const Product& product : products) {
       const FormatSet bit = format_bit(product.weight.format);
       if ((left & bit) == 0) continue;
-      const bool floats = !takes_bf16(product.weight.format);
-      const bool first_floats = count > 0 && !takes_bf16(problem.products[0].weight.format);
-      if (count > 0 && (taken & bit) == 0 && !(floats && first_floats)) continue;
+      const auto floats = [&](const Product& one) {
+        return !on_tensor_cores(problem, one.weight.format);
+      };
+      const bool together =
+          count == 0 || (taken & bit) != 0 || (floats(product) && floats(problem.products[0]));
+      if (!together) continue;
       problem.products[count] = product;
       problem.panels[count++] = static_cast<int>(packed_panels(product.weight.rows));
       taken |= bit;
