@@ -121,9 +121,9 @@ TEST_P(CudaMatmul, FewRowsSplitOverTheColumns) {
 TEST_P(CudaMatmul, TilesOfEveryShape) {
   Random random(5);
   for (const Format format : all_formats()) {
-    for (const int64_t cols : {1, 16, 40, 172, 512}) {
+    for (const int64_t cols : {1, 16, 172, 512}) {
       if (storable_format(format, cols) != format) continue;
-      for (const int64_t outputs : {1, 33, 150}) {
+      for (const int64_t outputs : {33, 150}) {
         std::deque<DeviceWeight> weights;
         weights.push_back(random_weight(format, outputs, cols, random));
         check_tiles(weights, 1 + random.below(150), random);

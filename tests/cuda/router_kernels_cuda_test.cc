@@ -52,7 +52,7 @@ TEST_P(CudaRouter, TakesTheBestOfEveryShape) {
   for (const auto& [experts, top_k, cols] :
        {std::tuple{8, 2, 512}, {4, 4, 37}, {1, 1, 16}, {17, 5, 100}, {64, 16, 48}, {70, 70, 20}}) {
     const DeviceWeight router = random_weight(Format::kF32, experts, cols, random);
-    for (const int64_t rows : {1, 3, 4, 5, 22}) {
+    for (const int64_t rows : {1, 4, 13}) {
       const std::vector<float> x = random.normals(rows * (cols + 3));
       const Routed routed = route(x, rows, cols + 3, router, top_k);
       const Matrix input = to_matrix(x, rows, cols + 3).leftCols(cols);
