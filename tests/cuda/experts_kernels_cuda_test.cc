@@ -40,7 +40,7 @@ class CudaExperts : public CudaKernelTest {
                    Random& random);
   void check_every(const ExpertsProblem& problem, int64_t rows, Random& random) {
     const Decisions decisions(problem.shape(), rows, random);
-    if (rows <= cuda::kFewRows) check_few(problem, rows, &decisions, random);
+    if (rows <= cuda::kFewRows) return check_few(problem, rows, &decisions, random);
     check_tiles(problem, rows, &decisions, random);
   }
 };
@@ -200,10 +200,10 @@ TEST_P(CudaExperts, EveryShape) {
 // Each matrix of each expert has its own format.
 TEST_P(CudaExperts, MixedFormats) {
   Random random(3);
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     const ExpertsProblem problem({6, 3, 256, 256}, all_formats(), true, random);
     check_every(problem, 1 + random.below(8), random);
-    check_every(problem, 30, random);
+    check_every(problem, 9 + random.below(30), random);
   }
 }
 

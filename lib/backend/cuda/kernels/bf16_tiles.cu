@@ -242,7 +242,6 @@ __global__ void __launch_bounds__(kThreads, 2) multiply_tile(const TileProblem p
     commit_copies();
     multiply_chunk<kFormat>(buffers + c % Buffer::kStages * Buffer::kBytes, c, sums);
   }
-  wait_copies<0>();  // the last groups are empty
   store_sums(problem, rows, sums);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "backend/cuda/kernels/few_float_units.cuh"
 #include "backend/cuda/kernels/few_units.cuh"
 #include "backend/cuda/kernels/tile_value.cuh"
 #include "quant/format.h"

@@ -15,10 +15,10 @@ constexpr int kThreads = 256;
 /// bf16 numbers that a thread writes at once.
 constexpr int kPiece = 8;
 
-// grid [pieces of a row / kThreads, rows]
+// grid [rows, pieces of a row / kThreads]
 __global__ void to_bf16_kernel(const float* x, int64_t stride, Bf16Rows out) {
-  const int64_t row = blockIdx.y, padded = bf16_padded(out.cols);
-  const int64_t first = (int64_t{blockIdx.x} * kThreads + threadIdx.x) * kPiece;
+  const int64_t row = blockIdx.x, padded = bf16_padded(out.cols);
+  const int64_t first = (int64_t{blockIdx.y} * kThreads + threadIdx.x) * kPiece;
   if (first >= padded) return;
   // A piece is columns 4 t + (0, 1) of its 16, or 4 t + (2, 3).
   const int64_t col = first / 16 * 16 + first % 16 / kPiece * 2;
@@ -40,10 +40,10 @@ __global__ void to_bf16_kernel(const float* x, int64_t stride, Bf16Rows out) {
   }
 }
 
-// grid [columns / kThreads, rows]
+// grid [rows, columns / kThreads]
 __global__ void gather_kernel(const float* y, int64_t y_stride, Slots slots, const float* weights,
                               int64_t dim, float* out, int64_t out_stride) {
-  const int64_t row = blockIdx.y, n = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const int64_t row = blockIdx.x, n = int64_t{blockIdx.y} * kThreads + threadIdx.x;
   if (n >= dim) return;
   float sum = 0;
   for (int64_t use = row * slots.top_k; use < (row + 1) * slots.top_k; ++use) {
@@ -72,8 +72,8 @@ void launch_formats(const TileProblem& problem, FormatSet formats, bool mixed, S
 
 void to_bf16_rows(const float* x, int64_t stride, int64_t rows, const Bf16Rows& out,
                   Stream stream) {
-  const dim3 grid(blocks_for(bf16_padded(out.cols), kThreads * kPiece),
-                  static_cast<unsigned>(rows));
+  const dim3 grid(static_cast<unsigned>(rows),
+                  blocks_for(bf16_padded(out.cols), kThreads * kPiece));
   launch(to_bf16_kernel, {grid, dim3(kThreads)}, stream, x, stride, out);
 }
 
@@ -137,7 +137,7 @@ void output_tiles(const Experts& experts, const HiddenTiles& hidden, const Slots
 
 void gather_experts(const float* y, int64_t y_stride, const Slots& slots, const float* weights,
                     int64_t rows, int64_t dim, float* out, int64_t out_stride, Stream stream) {
-  const dim3 grid(blocks_for(dim, kThreads), static_cast<unsigned>(rows));
+  const dim3 grid(static_cast<unsigned>(rows), blocks_for(dim, kThreads));
   launch(gather_kernel, {grid, dim3(kThreads)}, stream, y, y_stride, slots, weights, dim, out,
          out_stride);
 }
