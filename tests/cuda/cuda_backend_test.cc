@@ -150,7 +150,8 @@ TEST_F(CudaBackendTest, TheHostWaitsOnceAToken) {
     EXPECT_EQ(after.synchronizations - before.synchronizations, 1) << "token " << i;
     // Pages of keys and values alone.
     EXPECT_EQ(after.allocations - before.allocations, sequence.position == 65 ? 1 : 0);
-    if (i > 2) EXPECT_EQ(after.graph_launches - before.graph_launches, 1);
+    if (i <= 2) continue;  // what comes first is not captured yet
+    EXPECT_EQ(after.graph_launches - before.graph_launches, 1);
   }
 }
 

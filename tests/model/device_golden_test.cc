@@ -11,6 +11,7 @@
 #include "support/backend_fixture.h"
 #include "support/converted.h"
 #include "support/files.h"
+#include "support/kernel_tables.h"
 #include "support/npy.h"
 
 namespace octavo::test {
