@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -64,8 +64,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, DeviceGolden,
                          ::testing::Combine(::testing::ValuesIn(other_devices()),
                                             ::testing::Values("tiny-mixtral", "tiny-mistral-swa")),
                          [](const auto& test) {
-                           return test_name(std::get<0>(test.param) + "_" +
-                                            std::get<1>(test.param));
+                           const bool mixture = std::get<1>(test.param) == "tiny-mixtral";
+                           return std::get<0>(test.param) + (mixture ? "_Mixtral" : "_MistralSwa");
                          });
 
 TEST_P(DeviceGolden, LogitsOfTheWholePromptAndInChunks) {
