@@ -120,11 +120,9 @@ class History {
 
 class AttentionOp : public BackendTest {
  protected:
-  // What tensor cores add, which take queries and weights in the cache's own 16 bits; the CPU takes
-  // them in two parts.
+  // What tensor cores add, which take queries and weights as f16; the CPU takes them in two parts.
   static double device_error(KvType type) {
-    if (GetParam() == "cpu") return 0;
-    return type == KvType::kF16 ? 0x1p-12 : type == KvType::kBF16 ? 0x1p-9 : 0;
+    return GetParam() == "cpu" || type == KvType::kF32 ? 0 : 0x1p-12;
   }
 
   // Feeds the case's chunks one after the other and compares each with the reference.

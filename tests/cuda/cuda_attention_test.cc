@@ -340,9 +340,9 @@ TEST(AttendTiles, IsSoftmaxOverTheKeysThatARowSees) {
       for (const int rows : {5, 64, 1, 17, 61}) {
         sequence.append(rows);
         run(cuda::attend_tiles, sequence.rows_of(), sequence.pages().view());
-        // Queries and weights are rounded to 16 bits: scores of size 3 to 6 by half a unit of their
+        // Queries and weights are rounded to f16: scores of size 3 to 6 by half a unit of their
         // largest products, weights by half a unit each.
-        const double unit = type == KvType::kBF16 ? 0x1p-9 : 0x1p-12;
+        const double unit = 0x1p-12;
         expect_near(sequence.take_out(), sequence.expected(), 7 * unit, 1.1 * unit,
                     describe(shape, sequence.position(), rows));
       }

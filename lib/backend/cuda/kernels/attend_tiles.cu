@@ -3,8 +3,8 @@
 // A block of four warps takes 64 query rows of one kv head: tokens times the heads of its group, so
 // that a page of keys and values is read once for the whole group. Each warp has 16 of the rows,
 // its queries, scores and sums in registers; pages of 64 positions go through two buffers in shared
-// memory, one being filled while the other is used. Products are 16-bit (f16, or bf16 for a bf16
-// cache; a q8_0 page becomes f16 on its way), sums and softmax f32.
+// memory, one being filled while the other is used. Products are f16, which pages of bf16 and q8_0
+// become on their way; sums and softmax are f32.
 #include "backend/cuda/kernels/attention.h"
 #include "backend/cuda/kernels/instructions.cuh"
 #include "backend/cuda/kernels/kv_access.cuh"
@@ -17,24 +17,13 @@ constexpr int kThreads = 128, kQueryRows = 64, kWarpRows = 16;
 /// Keys whose scores a warp has at once: half a page, so that all fits the registers.
 constexpr int kKeys = 32;
 
-/// Two numbers as the products take them, the first in the low half.
-template <KvType kType>
+/// Two numbers as f16, the first in the low half. f16 keeps more digits of a weight than bf16, and
+/// no key, value or query comes near its largest number: those that did would stay there.
 __device__ uint32_t pack(float low, float high) {
-  if constexpr (kType == KvType::kBF16) {
-    return float_to_bf16_bits(low) | float_to_bf16_bits(high) << 16;
-  } else {
-    return float_to_half_bits(low) | float_to_half_bits(high) << 16;
-  }
-}
-
-template <KvType kType>
-__device__ void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  const uint32_t b[2] = {b0, b1};
-  if constexpr (kType == KvType::kBF16) {
-    mma_bf16(sums, a, b);
-  } else {
-    mma_f16(sums, a, b);
-  }
+  const auto bits = [](float x) {
+    return float_to_half_bits(fminf(fmaxf(x, -65504.0f), 65504.0f));
+  };
+  return bits(low) | bits(high) << 16;
 }
 
 /// A page of one side in shared memory: [64 positions][kDim] of 16 bits; the 16-byte chunks of a
@@ -62,11 +51,10 @@ __device__ void fetch_side(const std::byte* side, int row, PageTile<kDim>& tile)
     uint4* const to = tile.at(position, chunk);
     if (8 * chunk >= row) {
       *to = make_uint4(0, 0, 0, 0);
-    } else if constexpr (kType == KvType::kQ8_0) {
+    } else if constexpr (kType != KvType::kF16) {
       float x[8];
       load_eight<kType>(side, row, position, chunk, x);
-      *to = make_uint4(pack<kType>(x[0], x[1]), pack<kType>(x[2], x[3]), pack<kType>(x[4], x[5]),
-                       pack<kType>(x[6], x[7]));
+      *to = make_uint4(pack(x[0], x[1]), pack(x[2], x[3]), pack(x[4], x[5]), pack(x[6], x[7]));
     } else {
       copy_async(to, side + (position * row + 8 * chunk) * 2);
     }
@@ -101,7 +89,7 @@ __device__ QueryRow query_row(const AttentionRows& rows, const KvView& cache, in
 }
 
 /// a: fragments of 16 rows and 16 dimensions each, scaled so that exp2 takes the scores.
-template <KvType kType, int kDim>
+template <int kDim>
 __device__ void load_queries(const AttentionRows& rows, const KvView& cache,
                              const QueryRow (&row)[2], uint32_t (&a)[kDim / 16][4]) {
   const float scale = 1.4426950408889634f / sqrtf(static_cast<float>(cache.head_dim));
@@ -112,14 +100,13 @@ __device__ void load_queries(const AttentionRows& rows, const KvView& cache,
     for (int i = 0; i < 4; ++i) {
       const int d = 16 * step + i / 2 * 8 + pair;
       const float* q = rows.q + row[i % 2].offset + d;  // head_dim is even
-      a[step][i] =
-          d < cache.head_dim ? pack<kType>(q[0] * scale, q[1] * scale) : pack<kType>(0.0f, 0.0f);
+      a[step][i] = d < cache.head_dim ? pack(q[0] * scale, q[1] * scale) : pack(0.0f, 0.0f);
     }
   }
 }
 
 /// scores[j]: of the positions first + 8 * j .. + 7 of the page.
-template <KvType kType, int kDim>
+template <int kDim>
 __device__ void score_keys(PageTile<kDim>& keys, int first, const uint32_t (&a)[kDim / 16][4],
                            float (&scores)[kKeys / 8][4]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -131,8 +118,8 @@ __device__ void score_keys(PageTile<kDim>& keys, int first, const uint32_t (&a)[
     for (int step = 0; step < kDim / 16; step += 2) {
       uint32_t b[4];
       load_matrices(b, keys.at(first + 8 * j + lane % 8, 2 * step + lane / 8));
-      multiply_add<kType>(scores[j], a[step], b[0], b[1]);
-      multiply_add<kType>(scores[j], a[step + 1], b[2], b[3]);
+      mma_f16(scores[j], a[step], {b[0], b[1]});
+      mma_f16(scores[j], a[step + 1], {b[2], b[3]});
     }
   }
 }
@@ -186,7 +173,7 @@ __device__ void weigh(float (&scores)[kKeys / 8][4], Running& running, float (&f
 
 /// sums[j] += weights times dimensions 8 * j .. + 7 of the values from position `first` of the
 /// page.
-template <KvType kType, int kDim>
+template <int kDim>
 __device__ void add_values(PageTile<kDim>& values, int first, const float (&weights)[kKeys / 8][4],
                            float (&sums)[kDim / 8][4]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -194,14 +181,14 @@ __device__ void add_values(PageTile<kDim>& values, int first, const float (&weig
   for (int step = 0; step < kKeys / 16; ++step) {
     const float(&low)[4] = weights[2 * step];
     const float(&high)[4] = weights[2 * step + 1];
-    const uint32_t a[4] = {pack<kType>(low[0], low[1]), pack<kType>(low[2], low[3]),
-                           pack<kType>(high[0], high[1]), pack<kType>(high[2], high[3])};
+    const uint32_t a[4] = {pack(low[0], low[1]), pack(low[2], low[3]), pack(high[0], high[1]),
+                           pack(high[2], high[3])};
 #pragma unroll
     for (int j = 0; j < kDim / 8; j += 2) {
       uint32_t b[4];
       load_transposed(b, values.at(first + 16 * step + lane % 16, j + lane / 16));
-      multiply_add<kType>(sums[j], a, b[0], b[1]);
-      multiply_add<kType>(sums[j + 1], a, b[2], b[3]);
+      mma_f16(sums[j], a, {b[0], b[1]});
+      mma_f16(sums[j + 1], a, {b[2], b[3]});
     }
   }
 }
@@ -244,7 +231,7 @@ __global__ void __launch_bounds__(kThreads) attend_tiles_kernel(AttentionRows ro
   const int seen_by_all = oldest_seen(cache.window, newest_row);
 
   uint32_t a[kDim / 16][4];
-  load_queries<kType, kDim>(rows, cache, row, a);
+  load_queries<kDim>(rows, cache, row, a);
   float sums[kDim / 8][4] = {};
   Running running;
   int page = oldest_seen(cache.window, oldest_row) / kKvPage * kKvPage, buffer = 0;
@@ -258,7 +245,7 @@ __global__ void __launch_bounds__(kThreads) attend_tiles_kernel(AttentionRows ro
 #pragma unroll 1
     for (int half = 0; half < kKvPage; half += kKeys) {
       float scores[kKeys / 8][4], fade[2];
-      score_keys<kType>(buffers->keys[buffer], half, a, scores);
+      score_keys(buffers->keys[buffer], half, a, scores);
       if (page + kKvPage - 1 > oldest_row || page < seen_by_all) {
         hide_keys(scores, row, cache.window, page + half);
       }
@@ -268,7 +255,7 @@ __global__ void __launch_bounds__(kThreads) attend_tiles_kernel(AttentionRows ro
 #pragma unroll
         for (int i = 0; i < 4; ++i) sums[j][i] *= fade[i / 2];
       }
-      add_values<kType>(buffers->values[buffer], half, scores, sums);
+      add_values(buffers->values[buffer], half, scores, sums);
     }
   }
   store_rows<kDim>(rows, cache, row, running, sums);

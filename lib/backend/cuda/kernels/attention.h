@@ -47,7 +47,7 @@ void attend_few(const AttentionRows& rows, const KvView& cache, int parts, float
 /// Whether attend_tiles takes the cache: 16-bit and q8_0 numbers, head_dim up to 128.
 bool attends_in_tiles(const KvView& cache);
 /// Prefill: 64 query rows of a kv head's group at a time on tensor cores, online softmax
-/// (FlashAttention-2, arXiv 2307.08691). 16-bit products, sums in f32.
+/// (FlashAttention-2, arXiv 2307.08691). f16 products, sums in f32.
 void attend_tiles(const AttentionRows& rows, const KvView& cache, Stream stream);
 
 /// Any cache and any rows in plain f32 arithmetic, one warp a row and head: what the others are
