@@ -245,6 +245,7 @@ TEST_P(AttentionOp, PromptsInPiecesAndWhole) {
   for (const int64_t group : {1, 2, 4, 7}) {
     for (const int64_t head_dim : {8, 20, 64, 128}) {
       for (const int64_t window : {0, 70}) {
+        if (is_emulated() && (group != 4 || head_dim % 64 == 8 || head_dim == 128)) continue;
         const ReferenceAttention shape{group, 1, head_dim, window};
         const KvType type = head_dim == 64 ? KvType::kF16 : KvType::kF32;
         run({shape, type, prompts[1]}, random);
@@ -282,12 +283,12 @@ TEST_P(AttentionOp, LayersDoNotMix) {
 
 TEST_P(AttentionOp, FarPositions) {
   Random random(5);
-  const std::vector<int64_t> chunks(kMostContext / kMostRows, kMostRows);
+  const std::vector<int64_t> chunks(is_emulated() ? 5 : kMostContext / kMostRows, kMostRows);
   for (const int64_t window : {0, 50, 1000}) {
     Case c{{2, 1, 16, window}, KvType::kF32, chunks};
     run(c, random, true);
     c.theta = 1e6;
-    c.chunks.assign(40, 61);
+    c.chunks.assign(is_emulated() ? 5 : 40, 61);
     c.chunks.push_back(1);
     run(c, random, true);
   }
@@ -296,9 +297,10 @@ TEST_P(AttentionOp, FarPositions) {
 // Few rows take the sequence in parts, at borders that windows and chunks do not know.
 TEST_P(AttentionOp, PartsOfTheSequence) {
   Random random(11);
-  std::vector<int64_t> chunks(kMostContext / kMostRows - 30, kMostRows);
+  std::vector<int64_t> chunks(is_emulated() ? 12 : kMostContext / kMostRows - 30, kMostRows);
   for (const int64_t few : {1, 3, 7, 1, 2, 5, 1}) chunks.push_back(few);
   for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0}) {
+    if (is_emulated() && type != KvType::kF16) continue;
     for (const auto& [heads, window] :
          std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {2, 0}, {8, 0}, {2, 700}, {8, 1200}}) {
       run({{heads, heads == 2 ? 2 : 1, 16, window}, type, chunks}, random, true);
@@ -310,6 +312,7 @@ TEST_P(AttentionOp, PartsOfTheSequence) {
 // back leaves no trace.
 TEST_P(AttentionOp, RowsOfAShortPassGetTheBitsThatTheyGetAlone) {
   const int64_t most = make_backend()->independent_rows();
+  if (most < 2) GTEST_SKIP() << "skipped: rows alone only";
   std::vector<int64_t> past(33, kMostRows - 1);  // parts of 512 positions end at odd places
   std::vector<int64_t> alone = past, together = past;
   for (int64_t rows = 2; rows <= most; ++rows) {
@@ -331,6 +334,7 @@ TEST_P(AttentionOp, RowsOfAShortPassGetTheBitsThatTheyGetAlone) {
 
 TEST_P(AttentionOp, PartsBeginAnywhereInAShortPass) {
   const int64_t most = make_backend()->independent_rows();
+  if (most < 2) GTEST_SKIP() << "skipped: rows alone only";
   for (int64_t begin = 512 - most; begin <= 512 + 1; ++begin) {
     std::vector<int64_t> past(static_cast<size_t>(begin / 50), 50);
     past.push_back(begin % 50);
@@ -361,6 +365,7 @@ TEST_P(AttentionOp, PositionsCanBeWrittenAgain) {
 
 TEST_P(AttentionOp, CacheSaysWhatItHolds) {
   Random random(7);
+  const int64_t written = is_emulated() ? 150 : 1000;
   for (const KvType type : {KvType::kF32, KvType::kF16}) {
     const Case c{{4, 2, 16, 0}, type, {}, 2};
     const auto backend = make_backend();
@@ -368,14 +373,14 @@ TEST_P(AttentionOp, CacheSaysWhatItHolds) {
     EXPECT_EQ(cache->shape().head_dim, 16);
     EXPECT_EQ(cache->shape().context, kMostContext);
     std::vector<History> layers(2, History(c.shape, c.theta));
-    for (int64_t position = 0; position < 1000; position += 50) {
+    for (int64_t position = 0; position < written; position += 50) {
       for (int64_t layer = 0; layer < 2; ++layer) {
         step(*backend, c, *cache, layer, layers[static_cast<size_t>(layer)], position, 50, false,
              random);
       }
     }
     const int64_t entry = 2 * 2 * 16 * (type == KvType::kF32 ? 4 : 2);  // key and value, 2 kv heads
-    EXPECT_GE(cache->bytes(), 2 * 1000 * entry);
+    EXPECT_GE(cache->bytes(), 2 * written * entry);
     EXPECT_LE(cache->bytes(), 2 * kMostContext * entry);
   }
 }
