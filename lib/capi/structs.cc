@@ -103,7 +103,8 @@ ModelOptions model_options(const octavo_model_options* given) {
   if (read.gpu_layers < -1) {
     throw Failure{OCTAVO_INVALID_ARGUMENT, "gpu_layers must be -1 (all) or more"};
   }
-  flag_of(read.experts_on_cpu, "experts_on_cpu");
+  options.gpu_layers = read.gpu_layers;
+  options.experts_on_cpu = flag_of(read.experts_on_cpu, "experts_on_cpu");
   return options;
 }
 

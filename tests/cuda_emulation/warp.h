@@ -3,7 +3,6 @@
 
 #include <bit>
 #include <cstdint>
-#include <source_location>
 
 #include "cuda_emulation/block.h"
 
@@ -53,60 +52,49 @@ inline uint32_t vote(uint32_t mask, bool given, int site) {
   return mine.all;
 }
 
-inline int site_of(std::source_location at) {
-  return static_cast<int>(at.line() * 1000 + at.column());
-}
-
 }  // namespace octavo::cuda_emulation
 
-inline void __syncwarp(unsigned mask = 0xFFFFFFFFu,
-                       std::source_location at = std::source_location::current()) {
-  octavo::cuda_emulation::vote(mask, false, octavo::cuda_emulation::site_of(at));
+inline void __syncwarp(unsigned mask = 0xFFFFFFFFu, int line = __builtin_LINE()) {
+  octavo::cuda_emulation::vote(mask, false, line);
 }
-inline unsigned __ballot_sync(unsigned mask, bool given,
-                              std::source_location at = std::source_location::current()) {
-  return octavo::cuda_emulation::vote(mask, given, octavo::cuda_emulation::site_of(at));
+inline unsigned __ballot_sync(unsigned mask, bool given, int line = __builtin_LINE()) {
+  return octavo::cuda_emulation::vote(mask, given, line);
 }
-inline int __any_sync(unsigned mask, bool given,
-                      std::source_location at = std::source_location::current()) {
-  return octavo::cuda_emulation::vote(mask, given, octavo::cuda_emulation::site_of(at)) != 0;
+inline int __any_sync(unsigned mask, bool given, int line = __builtin_LINE()) {
+  return octavo::cuda_emulation::vote(mask, given, line) != 0;
 }
-inline int __all_sync(unsigned mask, bool given,
-                      std::source_location at = std::source_location::current()) {
-  return octavo::cuda_emulation::vote(mask, given, octavo::cuda_emulation::site_of(at)) == mask;
+inline int __all_sync(unsigned mask, bool given, int line = __builtin_LINE()) {
+  return octavo::cuda_emulation::vote(mask, given, line) == mask;
 }
 inline unsigned __activemask() { return 0xFFFFFFFFu; }
 
 // `width` lanes, a power of two, are a group of their own.
 template <class T>
-T __shfl_sync(unsigned mask, T given, int from, int width = 32,
-              std::source_location at = std::source_location::current()) {
+T __shfl_sync(unsigned mask, T given, int from, int width = 32, int line = __builtin_LINE()) {
   namespace emulation = octavo::cuda_emulation;
   const unsigned group = emulation::lane() & ~static_cast<unsigned>(width - 1);
-  return emulation::shuffle(mask, given, group + static_cast<unsigned>(from % width),
-                            emulation::site_of(at));
+  return emulation::shuffle(mask, given, group + static_cast<unsigned>(from % width), line);
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T given, int lanes, int width = 32,
-                  std::source_location at = std::source_location::current()) {
+T __shfl_xor_sync(unsigned mask, T given, int lanes, int width = 32, int line = __builtin_LINE()) {
   namespace emulation = octavo::cuda_emulation;
   const unsigned self = emulation::lane(), other = self ^ static_cast<unsigned>(lanes);
   const bool inside = other / static_cast<unsigned>(width) <= self / static_cast<unsigned>(width);
-  return emulation::shuffle(mask, given, inside ? other : self, emulation::site_of(at));
+  return emulation::shuffle(mask, given, inside ? other : self, line);
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T given, unsigned lanes, int width = 32,
-                   std::source_location at = std::source_location::current()) {
+                   int line = __builtin_LINE()) {
   namespace emulation = octavo::cuda_emulation;
   const unsigned self = emulation::lane(), size = static_cast<unsigned>(width);
   const bool inside = self % size + lanes < size;
-  return emulation::shuffle(mask, given, inside ? self + lanes : self, emulation::site_of(at));
+  return emulation::shuffle(mask, given, inside ? self + lanes : self, line);
 }
 template <class T>
 T __shfl_up_sync(unsigned mask, T given, unsigned lanes, int width = 32,
-                 std::source_location at = std::source_location::current()) {
+                 int line = __builtin_LINE()) {
   namespace emulation = octavo::cuda_emulation;
   const unsigned self = emulation::lane(), size = static_cast<unsigned>(width);
   const bool inside = self % size >= lanes;
-  return emulation::shuffle(mask, given, inside ? self - lanes : self, emulation::site_of(at));
+  return emulation::shuffle(mask, given, inside ? self - lanes : self, line);
 }

@@ -9,7 +9,6 @@
 #include <bit>
 #include <cmath>
 #include <functional>
-#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -30,8 +29,8 @@ inline thread_local uint3 threadIdx = {}, blockIdx = {};
 inline thread_local dim3 blockDim = {}, gridDim = {};
 inline constexpr int warpSize = 32;
 
-inline void __syncthreads(std::source_location at = std::source_location::current()) {
-  octavo::cuda_emulation::block_barrier(static_cast<int>(at.line()));
+inline void __syncthreads(int line = __builtin_LINE()) {
+  octavo::cuda_emulation::block_barrier(line);
 }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
