@@ -66,16 +66,21 @@ TEST_P(CudaRouter, TakesTheBestOfEveryShape) {
 TEST_P(CudaRouter, TiesGoToTheLowerIndexAndHugeLogitsStayFinite) {
   Random random(2);
   for (const int64_t experts : {8, 40}) {
-    std::vector<float> values(static_cast<size_t>(experts * 32));
+    // Three kinds of experts, each kind with equal logits, in one panel or in several.
+    const std::vector<float> kinds = random.normals(3 * 100, 1000);
+    std::vector<float> values;
     for (int64_t e = 0; e < experts; ++e) {
-      // Three kinds of experts, each kind with equal logits.
-      for (int64_t k = 0; k < 32; ++k) {
-        values[static_cast<size_t>(e * 32 + k)] = 1000.0f * static_cast<float>(e % 3 * (k % 5));
-      }
+      const auto first = kinds.begin() + e % 3 * 100;
+      values.insert(values.end(), first, first + 100);
     }
-    const DeviceWeight router(pack_values(Format::kF32, experts, 32, values));
-    const std::vector<float> x = random.normals(6 * 32);
-    expect_best(route(x, 6, 32, router, 7), 6, experts, 7);
+    const DeviceWeight router(pack_values(Format::kF32, experts, 100, values));
+    const std::vector<float> x = random.normals(6 * 100);
+    const Routed routed = route(x, 6, 100, router, 7);
+    expect_best(routed, 6, experts, 7);
+    for (int64_t at = 0; at < 6 * experts; ++at) {
+      const int64_t same = at - at % experts + at % experts % 3;
+      ASSERT_EQ(routed.logits[static_cast<size_t>(at)], routed.logits[static_cast<size_t>(same)]);
+    }
   }
 }
 

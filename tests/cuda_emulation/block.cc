@@ -69,6 +69,7 @@ class Grid {
   const Launch& launch_;
   std::mt19937_64* random_;              // null: by index
   std::unique_ptr<std::byte[]> shared_;  // [shared_bytes], so that a sanitizer knows its end
+  std::vector<uint32_t> arrived_;        // [warps] lanes that wait for others of their warp
   std::vector<size_t> ready_;            // taken from next_ on
   size_t next_ = 0, at_barrier_ = 0, done_ = 0, current_ = 0;
   std::string failure_;
@@ -109,6 +110,7 @@ void Grid::run_block(uint3 index) {
   blockIdx = index;
   ready_.clear();
   next_ = at_barrier_ = done_ = 0;
+  arrived_.assign((count() + kWarp - 1) / kWarp, 0);
   for (size_t i = 0; i < count(); ++i) {
     Thread& thread = *threads()[i];
     thread.index = index_in(launch_.block, i);
@@ -173,16 +175,18 @@ void Grid::together(uint32_t mask, int site, void* mine, Complete complete) {
   me.site = site;
   me.mask = mask;
   me.brought = mine;
+  uint32_t& arrived = arrived_[first / kWarp];
+  arrived |= uint32_t{1} << (current_ - first);
+  if ((arrived & mask) != mask) return me.fiber.leave();  // the last one to come goes on below
   void* lanes[kWarp] = {};
   for (size_t l = 0; l < kWarp; ++l) {
     if ((mask >> l & 1) == 0) continue;
-    if (first + l >= count()) stop("a mask names lanes that the block does not have");
     const Thread& other = *threads()[first + l];
-    const bool here = other.state == Thread::State::kInWarp && other.mask == mask;
-    if (!here) return me.fiber.leave();  // the last one to come goes on below
+    if (other.mask != mask) stop("lanes of a warp gave different masks");
     if (other.site != site) stop("lanes of a warp met in different operations");
     lanes[l] = other.brought;
   }
+  arrived &= ~mask;
   complete(lanes, mask);
   for (size_t l = 0; l < kWarp; ++l) {
     if ((mask >> l & 1) != 0 && first + l != current_) make_ready(first + l);

@@ -17,9 +17,9 @@ template <int kRows>
 __device__ void panel_logits(const float* x, int64_t stride, int count, const Matrix& router,
                              int panel, float (*sums)[kRows][kPanelRows]) {
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarp, lane = thread % kWarp;
-  // Only quarters of a line that have experts are read: two for eight experts. All panels alike, so
-  // that equal rows have equal sums.
-  const int experts = static_cast<int>(router.rows);
+  // Only quarters of a line that have experts are read: two for eight experts. The same in every
+  // panel, so that equal rows of the router give equal bits wherever they are.
+  const int64_t experts = router.rows;
   const int quarters = experts > 2 * kLineRows ? 4 : experts > kLineRows ? 2 : 1;
   const int quarter = thread % quarters;
   const int64_t padded = (router.cols + kLines - 1) / kLines * kLines;
