@@ -17,6 +17,15 @@ constexpr int64_t whole_pages(int64_t positions) {
   return (positions + CpuKvCache::kPage - 1) / CpuKvCache::kPage * CpuKvCache::kPage;
 }
 
+/// From here on a large page of the system's holds little that will not be used.
+constexpr int64_t kHugeBytes = int64_t{2} << 20;
+
+Pages page_memory(int64_t bytes) {
+  Pages memory(bytes);
+  memory.prefer_huge(bytes >= kHugeBytes);
+  return memory;
+}
+
 }  // namespace
 
 CpuKvCache::CpuKvCache(const KvShape& shape)
@@ -46,7 +55,7 @@ void CpuKvCache::prepare(int64_t first, int64_t count) {
   for (int64_t page = first / kPage; page * kPage < first + count; ++page) {
     KvPage& kept = pages_[static_cast<size_t>(page % (capacity_ / kPage))];
     if (kept && kept.sole()) continue;
-    KvPage own(page_bytes_);
+    KvPage own(page_memory(page_bytes_));
     if (kept) std::memcpy(own.data(), kept.data(), static_cast<size_t>(page_bytes_));
     kept = std::move(own);
   }

@@ -2,49 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
-#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
 #include "backend/cpu/memory.h"
+#include "backend/shared_page.h"
 #include "simd/kernels.h"
 
 namespace octavo {
 
-/// Memory of some positions in all layers, counted by the caches that hold it.
-class KvPage {
- public:
-  KvPage() = default;
-  explicit KvPage(int64_t bytes) : body_(new Body{1, Pages(bytes)}) {
-    body_->memory.prefer_huge(bytes >= kHugeBytes);
-  }
-  KvPage(const KvPage& other) noexcept : body_(other.body_) {
-    if (body_ != nullptr) body_->users.fetch_add(1, std::memory_order_relaxed);
-  }
-  KvPage(KvPage&& other) noexcept : body_(std::exchange(other.body_, nullptr)) {}
-  KvPage& operator=(KvPage other) noexcept {
-    std::swap(body_, other.body_);
-    return *this;
-  }
-  ~KvPage() {
-    if (body_ != nullptr && body_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete body_;
-  }
-  explicit operator bool() const { return body_ != nullptr; }
-  std::byte* data() const { return body_->memory.data(); }
-  /// Nobody else reads it any more; shared_ptr's use_count() would not order their reads before our
-  /// writes.
-  bool sole() const { return body_->users.load(std::memory_order_acquire) == 1; }
-
- private:
-  struct Body {
-    std::atomic<int64_t> users;
-    Pages memory;
-  };
-  /// From here on a large page holds little that will not be used.
-  static constexpr int64_t kHugeBytes = int64_t{2} << 20;
-  Body* body_ = nullptr;
-};
+using KvPage = SharedPage<Pages>;
 
 class CpuKvCache final : public KvCache {
  public:

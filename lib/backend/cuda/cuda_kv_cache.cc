@@ -90,7 +90,7 @@ void CudaKvCache::prepare(int64_t first, int64_t count, const OwnedStream& strea
     const int64_t index = page % static_cast<int64_t>(pages_.size());
     KvPage& kept = pages_[static_cast<size_t>(index)];
     if (kept && kept.sole()) continue;
-    KvPage own(page_bytes_);
+    KvPage own(Buffer<std::byte>(page_bytes_, "keys and values"));
     if (kept) {
       on_device(kept.data(), page_bytes_, own.data(), stream);
       stream.wait();  // another cache may write there as soon as it is let go

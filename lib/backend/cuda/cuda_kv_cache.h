@@ -1,46 +1,19 @@
 // Keys and values on the device, in pages of 64 positions that caches share until one writes.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
 #include "backend/cuda/kernels/kv_view.h"
 #include "backend/cuda/memory.h"
+#include "backend/shared_page.h"
 
 namespace octavo::cuda {
 
 class Queue;
 
-/// Device memory of some positions in all layers, counted by the caches that hold it.
-class KvPage {
- public:
-  KvPage() = default;
-  explicit KvPage(int64_t bytes) : body_(new Body{1, {bytes, "keys and values"}}) {}
-  KvPage(const KvPage& other) noexcept : body_(other.body_) {
-    if (body_ != nullptr) body_->users.fetch_add(1, std::memory_order_relaxed);
-  }
-  KvPage(KvPage&& other) noexcept : body_(std::exchange(other.body_, nullptr)) {}
-  KvPage& operator=(KvPage other) noexcept {
-    std::swap(body_, other.body_);
-    return *this;
-  }
-  ~KvPage() {
-    if (body_ != nullptr && body_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete body_;
-  }
-  explicit operator bool() const { return body_ != nullptr; }
-  std::byte* data() const { return body_->memory.data(); }
-  bool sole() const { return body_->users.load(std::memory_order_acquire) == 1; }
-
- private:
-  struct Body {
-    std::atomic<int64_t> users;
-    Buffer<std::byte> memory;
-  };
-  Body* body_ = nullptr;
-};
+using KvPage = SharedPage<Buffer<std::byte>>;
 
 class CudaKvCache final : public KvCache {
  public:
