@@ -95,6 +95,14 @@ TEST_F(FailuresTest, ErrorsOfTheLibraryHaveAStatusAndAMessage) {
     EXPECT_STRNE(octavo_status_name(status), "unknown status") << status;
   }
   EXPECT_STREQ(octavo_status_name(-1), "unknown status");
+
+  octavo_model_options_init(&options, sizeof options);
+  options.gpu_layers = 1;  // the model has more, and the device is the CPU
+  EXPECT_EQ(octavo_model_open(file_.path().c_str(), &options, &model), OCTAVO_INVALID_ARGUMENT);
+  EXPECT_THAT(octavo_last_error(), HasSubstr("with device cuda alone"));
+  options.gpu_layers = -1;
+  options.experts_on_cpu = 1;
+  EXPECT_EQ(octavo_model_open(file_.path().c_str(), &options, &model), OCTAVO_INVALID_ARGUMENT);
 }
 
 TEST_F(FailuresTest, ABusySessionRefusesOtherCalls) {
