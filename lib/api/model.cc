@@ -38,8 +38,8 @@ ModelInfo describe(const ModelFile& file, const ModelConfig& config, const Devic
 Model::Impl::Impl(const std::string& path, const ModelOptions& options)
     : file(path),
       config(with_window(file.config(), options)),
-      device(make_device(options.device, {options.gpu_layers, options.experts_on_cpu},
-                         config.layers)),
+      device(
+          make_device(options.device, {options.gpu_layers, options.experts_on_cpu}, config.layers)),
       weights(std::make_shared<const ModelWeights>(load_weights(file, *device, options.on_load))),
       tokenizer(make_tokenizer(file.directory().tokenizer, path)),
       tries(tokenizer ? std::make_unique<const TokenTries>(*tokenizer) : nullptr),

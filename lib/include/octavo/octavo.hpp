@@ -130,9 +130,9 @@ enum class CacheType {
 };
 
 struct SessionOptions {
-  int64_t context = 0;  ///< positions; 0: the model's own
+  int64_t context = 0;   ///< positions; 0: the model's own
   int64_t chunk = 1024;  ///< tokens computed at once in prefill
-  int threads = 0;      ///< 0: as many as the processors
+  int threads = 0;       ///< 0: as many as the processors
   CacheType cache = CacheType::kAuto;
   bool profile = false;  ///< keeps count of every op, see Session::profile
   /// What happens when the context is full: an error, or the older half of the tokens behind the
