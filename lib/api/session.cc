@@ -130,7 +130,7 @@ Session::Impl::Computed Session::Impl::advance(std::span<const int32_t> ids, int
                                                      : Logits::kNone,
                                            first, sink);
     if (!is_computed) {
-      logits_known = were_known && transformer.position() == begin;
+      logits_known = were_known && computed.done == 0 && transformer.position() == begin;
       break;
     }
     computed.done += count;
