@@ -16,9 +16,6 @@ KvType kv_type(CacheType option, const std::string& format) {
   return format == "f32" ? KvType::kF32 : KvType::kF16;
 }
 
-/// More than any machine computes with. The system refuses to start very many threads, which ends
-/// the process.
-constexpr int kMostThreads = 1024;
 /// More than fits any memory, and small enough to count bytes with.
 constexpr int64_t kMostPositions = int64_t{1} << 30;
 
@@ -29,9 +26,6 @@ SessionOptions checked(const SessionOptions& options) {
          kMostPositions);
   }
   if (options.chunk < 1) fail(ErrorCode::kInvalidArgument, "the chunk must be 1 or more tokens");
-  if (options.threads < 0 || options.threads > kMostThreads) {
-    fail(ErrorCode::kInvalidArgument, "threads must be 0 (all processors) to {}", kMostThreads);
-  }
   return options;
 }
 

@@ -10,7 +10,8 @@ namespace octavo {
 /// Number of processors this process may run on (affinity respected), at least 1.
 int available_threads();
 
-/// `requested` when positive, otherwise available_threads().
+/// `requested` when positive, available_threads() for 0. Throws Error(kInvalidArgument) for less
+/// than 0 and for more than any machine computes with.
 int resolve_threads(int requested);
 
 namespace detail {
