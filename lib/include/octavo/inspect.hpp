@@ -67,7 +67,8 @@ struct VerifyOptions {
 };
 
 /// Reads the whole file; the names of the tensors whose checksum is wrong, none: it is whole.
-/// Throws what inspect does.
+/// Throws what inspect does, Error(kInvalidArgument) for a wrong number of threads, and
+/// Error(kCancelled) when progress ended it.
 OCTAVO_API std::vector<std::string> verify(const std::string& path,
                                            const VerifyOptions& options = {});
 
