@@ -3,8 +3,10 @@
 //   auto model = octavo::Model::open("mixtral.8vo");
 //   octavo::Session session(model);
 //   octavo::generate(session, model.tokenize("The capital of France is"), {.max_tokens = 32}, {},
-//                    [](const octavo::Token& token) { std::cout << token.text << std::flush; return
-//                    true; });
+//                    [](const octavo::Token& token) {
+//                      std::cout << token.text << std::flush;
+//                      return true;
+//                    });
 //
 // Every failure is an octavo::Error. The library never prints, aborts or exits.
 #pragma once
@@ -362,7 +364,7 @@ struct GenerateResult {
   /// Tokens, EOS included, that decode_seconds went to: the first comes out of the prompt's pass.
   int64_t decoded_tokens = 0;
   double prefill_seconds = 0;  ///< until there was something to choose the first token from
-  double decode_seconds = 0;   ///< computing alone, without sampling and callbacks
+  double decode_seconds = 0;   ///< computing alone, without sampling and on_token
   int64_t drafted = 0;         ///< tokens that speculation guessed
   int64_t accepted = 0;        ///< of those: were right
 };
@@ -376,7 +378,8 @@ using TokenCallback = std::function<bool(const Token&)>;
 /// whole_prompt: to go on where the session is. Throws Error(kInvalidArgument) for an empty prompt
 /// or options that make no sense, Error(kOutOfRange) for a prompt that does not fit, and
 /// Error(kUnsupported) for stop texts on a model without a tokenizer; the session is then as
-/// before.
+/// before. Sampler::sample may throw on the way, for a grammar that no token goes on with; the
+/// session then holds what was computed.
 OCTAVO_API GenerateResult generate(Session& session, std::span<const int32_t> prompt,
                                    const GenerateOptions& options, const SamplingOptions& sampling,
                                    const TokenCallback& on_token);
