@@ -79,7 +79,7 @@ OCTAVO_API const char* octavo_status_name(octavo_status status);
 
 typedef struct octavo_model_options {
   size_t struct_size;
-  const char* device;     /* "cpu", "cuda" */
+  const char* device;     /* "cpu"; or "cuda" */
   int64_t window;         /* -1: the file's; keys that a token sees, itself included; 0: all */
   int64_t gpu_layers;     /* -1: all; with "cuda": how many layers are computed there */
   int64_t experts_on_cpu; /* 0; 1: with "cuda", the experts stay with the processor */
@@ -217,8 +217,9 @@ OCTAVO_API octavo_status octavo_session_restore(const octavo_model* model, const
                                                 const octavo_session_options* options,
                                                 octavo_session** session);
 
-/* Called after each chunk of prefill; any other answer than 0 ends the call with
- * OCTAVO_CANCELLED unless it was the last chunk. What is computed stays in the session. */
+/* Called after each chunk of prefill, and as 1 of 1 after each token of a generation. Any other
+ * answer than 0 ends the call with OCTAVO_CANCELLED unless it was the last chunk, as 1 of 1 always
+ * is. What is computed stays in the session. */
 typedef int32_t (*octavo_progress_callback)(int64_t done, int64_t total, void* user);
 /* From now on; NULL ends it. */
 OCTAVO_API octavo_status octavo_session_on_progress(octavo_session* session,
