@@ -26,8 +26,10 @@ DeviceMemory device_memory(std::string_view device) { return make_device(device)
 
 MachineSpeed faster(MachineSpeed one, const MachineSpeed& other) {
   if (other.stream.gb_s > one.stream.gb_s) one.stream = other.stream;
-  for (size_t i = 0; i < one.units.size(); ++i) {
-    one.units[i].gop_s = std::max(one.units[i].gop_s, other.units[i].gop_s);
+  for (UnitSpeed& unit : one.units) {
+    for (const UnitSpeed& its : other.units) {
+      if (its.name == unit.name) unit.gop_s = std::max(unit.gop_s, its.gop_s);
+    }
   }
   return one;
 }
