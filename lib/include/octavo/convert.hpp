@@ -88,7 +88,7 @@ OCTAVO_API ConvertSummary plan_conversion(const ConvertOptions& options);
 /// neither threads nor interruptions. Throws
 ///  - Error(kIo) for what cannot be read or written, at once when the disk has no room,
 ///  - Error(kFormat) and Error(kUnsupported) for a source that is damaged or of another kind, with
-///    its file and tensor,
+///    its file and tensor; kUnsupported also for a type that there is not,
 ///  - Error(kInvalidArgument) for options that do not fit the source,
 ///  - Error(kCancelled) when progress ended it.
 /// After the last, and after a failed write, OUTPUT.part and OUTPUT.part.journal stay for `resume`

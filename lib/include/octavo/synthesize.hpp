@@ -22,8 +22,9 @@ struct SynthOptions {
 };
 
 /// Writes the model, made straight as it is stored (fast at tens of GB). Throws Error(kIo),
-/// Error(kFormat) for a config that no model can have, Error(kInvalidArgument) for types and rules
-/// that do not fit it, and Error(kCancelled); then nothing is left under the output's name.
+/// Error(kFormat) for a config that no model can have, Error(kUnsupported) for a type that there is
+/// not, Error(kInvalidArgument) for rules that do not fit the config, and Error(kCancelled); then
+/// nothing is left under the output's name.
 OCTAVO_API ConvertSummary synthesize(const SynthOptions& options);
 
 /// Mixtral 8x7B's own shape.
