@@ -1,4 +1,5 @@
 // Text out of a session: choose a token, deliver it, compute with it.
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <optional>
