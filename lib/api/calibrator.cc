@@ -17,8 +17,9 @@ namespace octavo {
 namespace {
 
 TransformerOptions transformer_options(const CalibrationOptions& options) {
-  if (options.context < 1)
-    fail(ErrorCode::kInvalidArgument, "the context must be 1 or more tokens");
+  if (options.context < 1 || options.context > kMostPositions) {
+    fail(ErrorCode::kInvalidArgument, "the context must be 1 to {} tokens", kMostPositions);
+  }
   if (options.min_tokens < 0) {
     fail(ErrorCode::kInvalidArgument, "the tokens that an expert must see are 0 or more");
   }
@@ -88,6 +89,7 @@ struct Calibrator::Impl {
   std::vector<std::vector<int32_t>> pieces;  ///< the text
   int64_t tokens = 0;                        ///< of it
   bool is_observed = false;                  ///< or begun to be
+  bool is_whole = false;                     ///< what was begun has come to its end
   CalibrationRecord record;
   CalibratingDevice device;
   Transformer transformer;
@@ -95,6 +97,10 @@ struct Calibrator::Impl {
 
 void Calibrator::Impl::require_observed() const {
   if (!is_observed) fail(ErrorCode::kInvalidArgument, "the calibration has not read its text yet");
+  if (!is_whole) {
+    fail(ErrorCode::kInvalidArgument,
+         "the calibration was stopped before its end; begin a new one");
+  }
 }
 
 void Calibrator::Impl::run(Logits logits,
@@ -176,6 +182,7 @@ void Calibrator::observe(const Progress& progress) {
   // All logits: what the output matrix sees counts as well.
   impl_->run(
       Logits::kAll, [](int64_t, int64_t) { return true; }, progress);
+  impl_->is_whole = true;
 }
 
 std::vector<std::vector<int64_t>> Calibrator::expert_tokens() const {
@@ -219,6 +226,7 @@ void Calibrator::force(const Progress& progress) {
     rows.insert(wanted.begin(), wanted.end());
   }
   record.is_forcing = true;
+  impl_->is_whole = false;
   impl_->run(
       Logits::kNone,
       [&rows](int64_t first, int64_t last) {
@@ -227,6 +235,7 @@ void Calibrator::force(const Progress& progress) {
       },
       progress);
   record.is_forcing = false;
+  impl_->is_whole = true;
 }
 
 void Calibrator::save(const std::string& path) const {

@@ -1,6 +1,7 @@
 #include "api/session_impl.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "core/error.h"
@@ -15,9 +16,6 @@ KvType kv_type(CacheType option, const std::string& format) {
   }
   return format == "f32" ? KvType::kF32 : KvType::kF16;
 }
-
-/// More than fits any memory, and small enough to count bytes with.
-constexpr int64_t kMostPositions = int64_t{1} << 30;
 
 /// Throws Error(kInvalidArgument) for what makes no sense.
 SessionOptions checked(const SessionOptions& options) {
@@ -109,6 +107,12 @@ bool Session::Impl::advance_chunk(std::span<const int32_t> chunk, int64_t begin,
 Session::Impl::Computed Session::Impl::advance(std::span<const int32_t> ids, int64_t first,
                                                const Sink& sink) {
   settle();
+  // tokens() may be what is fed; it moves when it grows.
+  const std::less<const int32_t*> before;
+  const bool is_own =
+      !before(ids.data(), tokens.data()) && before(ids.data(), tokens.data() + tokens.size());
+  const std::vector<int32_t> copy(ids.begin(), is_own ? ids.end() : ids.begin());
+  if (is_own) ids = copy;
   Computed computed = {0, static_cast<int64_t>(ids.size())};
   const int64_t begin = transformer.position();
   const bool were_known = std::exchange(logits_known, false);
@@ -151,7 +155,7 @@ Session::Impl::Computed Session::Impl::prompt(std::span<const int32_t> ids) {
   if (!transformer.can_rewind(common)) common = 0;
   reused = common;
   if (complete) return {};
-  const std::vector<int32_t> rest(ids.begin() + common, ids.end());  // ids may be our own
+  const std::vector<int32_t> rest(ids.begin() + common, ids.end());  // rewind() shortens our own
   rewind(common);
   return advance(rest, 0, {});
 }

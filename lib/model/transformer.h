@@ -20,6 +20,9 @@ struct TransformerOptions {
   KvType kv_type = KvType::kF16;
 };
 
+/// Positions of a context: more than fits any memory, and few enough to count bytes with.
+inline constexpr int64_t kMostPositions = int64_t{1} << 30;
+
 /// Which logits a forward pass is for.
 enum class Logits { kNone, kLast, kAll };
 

@@ -133,5 +133,42 @@ TEST(ContextShiftTest, RefusesToKeepEverything) {
   EXPECT_NO_THROW(Session(model, {.context = 10, .context_shift = true, .keep = 8}));
 }
 
+// Shifts and chunks may end at the position where the call began, and the tokens are others.
+TEST(ContextShiftTest, AStoppedFeedForgetsTheLogitsOfBefore) {
+  const Converted file(one_layer_config(0), 1, Format::kF32);
+  const Model model = Model::open(file.path());
+  const SessionOptions options = {
+      .context = 16, .chunk = 3, .threads = 1, .context_shift = true, .keep = 4};
+  Session session(model, options);
+  const std::vector<int32_t> ids = Random(9).ids(23, model.info().vocab);
+  session.feed(std::span(ids).first(13));
+  session.on_progress([&](int64_t done, int64_t) {
+    if (done == 6) session.cancel();
+    return true;
+  });
+  EXPECT_THROW(session.feed(std::span(ids).last(10)), Error);
+  session.on_progress({});
+  const auto held_now = static_cast<int64_t>(session.tokens().size());
+  ASSERT_EQ(held_now, 13);
+  session.prompt(session.tokens());
+  EXPECT_EQ(session.reused(), held_now - 1);
+  expect_like_new(model, session, options, 5e-5);
+}
+
+TEST(SessionTokensTest, CanBeFedAgain) {
+  const Converted file(one_layer_config(0), 1, Format::kF32);
+  const Model model = Model::open(file.path());
+  Session session(model, {.context = 400, .threads = 1}),
+      other(model, {.context = 400, .threads = 1});
+  const std::vector<int32_t> ids = Random(3).ids(100, model.info().vocab);
+  session.feed(ids);
+  session.feed(session.tokens());
+  other.feed(ids);
+  other.feed(ids);
+  EXPECT_EQ(held(session), held(other));
+  const auto a = session.prompt(session.tokens()), b = other.prompt(other.tokens());
+  EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+}
+
 }  // namespace
 }  // namespace octavo::test

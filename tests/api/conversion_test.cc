@@ -200,6 +200,11 @@ TEST_F(ConversionApi, CalibratorsSayWhatTheyMiss) {
   Calibrator stopped(model, {.context = 16, .min_tokens = 0});
   stopped.add(ids);
   EXPECT_EQ(code_of([&] { stopped.observe(stop); }), ErrorCode::kCancelled);
+  // Half a text is no calibration.
+  EXPECT_EQ(code_of([&] { stopped.save(folder_.file("half.8cal")); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { stopped.force(); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { Calibrator(model, {.context = int64_t{1} << 40}); }),
+            ErrorCode::kInvalidArgument);
 }
 
 TEST(MachineApi, PeaksAreOfTheNamedKind) {
