@@ -21,7 +21,7 @@ def run(*command: object, **environment: str) -> None:
 
 def main(folder: pathlib.Path, library: str) -> None:
     environment = folder / "environment"
-    venv.create(environment, clear=True, with_pip=True)
+    venv.create(environment, clear=True, symlinks=True, with_pip=True)
     pip = [environment / "bin/python", "-m", "pip", "--disable-pip-version-check"]
     # Beside the checkout's own build there may be others: the library of this one.
     run(*pip, "install", "--quiet", "--no-index", ROOT, OCTAVO_LIBRARY=library)

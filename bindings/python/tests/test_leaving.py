@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import threading
+import time
 import unittest
 from unittest import mock
 
@@ -117,6 +118,7 @@ class LeavingTest(unittest.TestCase):
         def wait(*_: object) -> None:
             is_computing.set()
             is_closing.wait()
+            time.sleep(0.05)  # so that it is not done before the close, on a busy machine
 
         opened.on_progress(wait)
         stream = opened.generate(story_ids(256))
