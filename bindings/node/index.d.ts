@@ -194,7 +194,7 @@ export interface GenerateOptions extends CallOptions {
   stop?: string | readonly string[];
   /** 0: of the chosen token; n: and of the n most likely. */
   logprobs?: number;
-  /** Guesses from what was said before: the same text where greedy, else the same distribution. */
+  /** Guesses from what was said before; it changes the speed alone. */
   speculation?: 'auto' | 'off' | 'on';
   sampling?: SamplingOptions;
   /** How messages are encoded. */
