@@ -36,11 +36,11 @@ set(OCTAVO_HAVE_NODE OFF)
 if(OCTAVO_NODE STREQUAL "ON" OR
    (OCTAVO_NODE STREQUAL "AUTO" AND NOT CMAKE_CROSSCOMPILING AND NOT OCTAVO_SANITIZE))
   include(${PROJECT_SOURCE_DIR}/bindings/node/FindNodeHeaders.cmake)
-  if(OCTAVO_NODE_INCLUDE_DIR AND OCTAVO_NODE_PROGRAM)
+  if(OCTAVO_NODE_INCLUDE_DIR AND OCTAVO_NODE_VERSION VERSION_GREATER_EQUAL 18)
     set(OCTAVO_HAVE_NODE ON)
   elseif(OCTAVO_NODE STREQUAL "ON")
-    message(FATAL_ERROR "the Node binding was asked for (OCTAVO_NODE=ON), but node and its header "
-      "node_api.h were not found")
+    message(FATAL_ERROR "the Node binding was asked for (OCTAVO_NODE=ON), but no node 18 or later "
+      "with its header node_api.h was found")
   endif()
 endif()
 message(STATUS "Node binding: ${OCTAVO_HAVE_NODE}")

@@ -45,7 +45,7 @@ test('npm install builds it', { skip: isThere ? false : 'npm is missing' }, (t) 
   writeFileSync(join(app, 'package.json'), '{"name": "app", "type": "module"}');
   writeFileSync(join(app, 'main.js'), main);
   succeed(app, { OCTAVO_PREFIX: prefix, npm_config_cache: join(folder, 'cache') },
-    'npm', 'install', '--offline', '--no-audit', '--no-fund', copy);
+    'npm', 'install', '--offline', '--no-audit', '--no-fund', '--no-update-notifier', copy);
   const expected = succeed(folder, {}, process.env.OCTAVO_PROGRAM, 'run',
     process.env.OCTAVO_TEST_MODEL, '-p', 'Once', '-n', '8', '--temp', '0');
   assert.equal(succeed(app, {}, process.execPath, 'main.js').trimEnd(), expected.trimEnd());
