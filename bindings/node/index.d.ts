@@ -229,6 +229,8 @@ export interface GenerateResult {
   reused: number;
   prefillSeconds: number;
   decodeSeconds: number;
+  /** That decodeSeconds went to: the end of the text included, the first one not. */
+  decodedTokens: number;
   /** The last token given, which is not in the session yet. */
   lastToken: number | null;
   /** Tokens that speculation guessed, and those of them that were right. */

@@ -173,6 +173,7 @@ napi_value Generation::result_object(napi_env env) const {
   set(env, result, "reused", number(env, static_cast<double>(result_.reused)));
   set(env, result, "prefillSeconds", number(env, result_.prefill_seconds));
   set(env, result, "decodeSeconds", number(env, result_.decode_seconds));
+  set(env, result, "decodedTokens", number(env, static_cast<double>(result_.decoded_tokens)));
   set(env, result, "lastToken", index_or_null(env, result_.last_token));
   set(env, result, "drafted", number(env, static_cast<double>(result_.drafted)));
   set(env, result, "accepted", number(env, static_cast<double>(result_.accepted)));

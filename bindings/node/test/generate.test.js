@@ -45,6 +45,7 @@ test('tokens are the text and the result counts them', async () => {
   assert.equal(result.reason, 'maxTokens');
   assert.equal(result.promptTokens, 5);
   assert.equal(result.generatedTokens, 20);
+  assert.equal(result.decodedTokens, 19);
   assert.equal(result.lastToken, tokens[19].id);
   assert.equal(result.stopIndex, null);
   assert.ok(!('logprob' in tokens[0]));
