@@ -1,4 +1,4 @@
-# OCTAVO_NODE_INCLUDE_DIR: where node_api.h is, and OCTAVO_NODE_PROGRAM, which it belongs to, with its
+# OCTAVO_NODE_INCLUDE_DIR: where node_api.h is, and OCTAVO_NODE_PROGRAM, which it belongs to, of
 # OCTAVO_NODE_VERSION. A Node that came as an archive has its headers beside it.
 find_program(OCTAVO_NODE_PROGRAM NAMES node nodejs)
 set(hints)
