@@ -20,7 +20,7 @@ constexpr uint64_t kLeastSequence = 512;
 
 CudaActivation::~CudaActivation() {
   try {
-    queue_->flush();
+    queue_->wait();                  // before the memory is given back
   } catch (const std::exception&) {  // whoever waits next hears of it
   }
 }

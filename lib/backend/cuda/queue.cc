@@ -11,6 +11,8 @@ namespace {
 
 /// Enough for the ops of a token of any model there is; more would only take a moment longer.
 constexpr size_t kExpectedOps = 1024;
+/// Ops that are worth a graph whatever they are: a few layers.
+constexpr size_t kLeastOps = 16;
 
 int64_t rows_of(const Op& op) {
   return std::visit(
@@ -116,11 +118,16 @@ void Queue::forget_graphs() {
 
 void Queue::flush() {
   if (waiting_.empty()) return;
-  send_state();
-  if (const Graph* graph = find_graph(); graph != nullptr) {
-    check(cudaGraphLaunch(graph->executable.get(), stream_), "replaying a token");
-  } else {
-    for (const Op& op : waiting_) launch(op);
+  try {
+    send_state();
+    if (const Graph* graph = find_graph(); graph != nullptr) {
+      check(cudaGraphLaunch(graph->executable.get(), stream_), "replaying a token");
+    } else {
+      for (const Op& op : waiting_) launch(op);
+    }
+  } catch (...) {
+    waiting_.clear();  // what the ops point to may be gone before somebody flushes again
+    throw;
   }
   std::swap(last_, waiting_);
   waiting_.clear();
@@ -139,7 +146,9 @@ const Queue::Graph* Queue::find_graph() {
     std::rotate(found, found + 1, graphs_.end());
     return &graphs_.back();
   }
-  const bool is_token = std::holds_alternative<EmbedOp>(waiting_.front());
+  // A token begins with its embedding, unless that is on the CPU and so are the first layers.
+  const bool is_token =
+      std::holds_alternative<EmbedOp>(waiting_.front()) || waiting_.size() >= kLeastOps;
   return is_token && waiting_ == last_ ? capture() : nullptr;
 }
 

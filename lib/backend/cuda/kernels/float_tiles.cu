@@ -66,6 +66,7 @@ __global__ void __launch_bounds__(kThreads) multiply_floats(const TileProblem pr
   const RowTile rows = row_tile(problem, static_cast<int>(blockIdx.x), kRows);
   if (rows.first >= rows.end) return;
   MatrixTile matrix[kMatrices];
+#pragma unroll
   for (int i = 0; i < kMatrices; ++i) {
     matrix[i] = matrix_tile(problem, rows.expert, i, static_cast<int>(blockIdx.y), kPanels);
   }
@@ -76,6 +77,7 @@ __global__ void __launch_bounds__(kThreads) multiply_floats(const TileProblem pr
   float sum[kMatrices][kEach][kEach] = {};
   for (int64_t first = 0; first < problem.cols; first += kCols) {
     load_rows(problem, rows, first, operands.x);
+#pragma unroll
     for (int i = 0; i < kMatrices; ++i) {
       load_weights(matrix[i], problem.cols, first, operands.w[i]);
     }

@@ -115,10 +115,12 @@ __device__ inline float matrix_value(const Matrix& w, int64_t row, int64_t k) {
   const auto* data = reinterpret_cast<const uint8_t*>(w.data);
   if (w.order == Order::kPlain) return reinterpret_cast<const float*>(data)[row * w.cols + k];
   const TileShape shape = tile_shape(w.format);
-  const uint8_t* tile =
-      data + row / kPanelRows * panel_bytes(w.format, w.cols) + k / shape.cols * shape.bytes;
+  // 32 bits: a 64-bit division takes longer than the load.
+  const auto width = static_cast<unsigned>(shape.cols), col = static_cast<unsigned>(k);
+  const unsigned tiles = (static_cast<unsigned>(w.cols) + width - 1) / width;
+  const uint8_t* tile = data + (row / kPanelRows * tiles + col / width) * shape.bytes;
   return tile_value(w.format, tile, static_cast<int>(row % kPanelRows),
-                    static_cast<int>(k % shape.cols));
+                    static_cast<int>(col % width));
 }
 
 }  // namespace octavo::cuda
