@@ -9,8 +9,8 @@
 
 #include "octavo/error.hpp"
 #include "support/files.h"
-#include "text/sha256.h"
 #include "text/piece_stream.h"
+#include "text/sha256.h"
 
 namespace octavo::test {
 namespace {

@@ -56,13 +56,13 @@ class OCTAVO_API Calibrator {
   /// Experts below the floor, layer by layer.
   std::vector<StarvingExpert> starving() const;
   /// Reads those pieces again whose tokens came nearest to the starving experts, and gives them
-  /// these tokens, up to min_tokens. Throws Error(kInvalidArgument) before observe() or when that was
-  /// cancelled, and Error(kCancelled).
+  /// these tokens, up to min_tokens. Throws Error(kInvalidArgument) before observe() or when that
+  /// was cancelled, and Error(kCancelled).
   void force(const Progress& progress = {});
 
   /// Writes what was seen. The file appears under its name when it is whole. Throws Error(kIo),
-  /// Error(kInvalidArgument) before observe() or when it or force() was cancelled, and Error(kFormat)
-  /// for a model whose inputs are not finite.
+  /// Error(kInvalidArgument) before observe() or when it or force() was cancelled, and
+  /// Error(kFormat) for a model whose inputs are not finite.
   void save(const std::string& path) const;
 
  private:

@@ -20,7 +20,8 @@ __device__ Place place_of(const ShiftedEntries& entries, const KvView& cache, in
   const auto layer = static_cast<int64_t>(blockIdx.z);
   Place place;
   place.position = entries.first + i - moved;
-  place.keys = kv_keys(cache, static_cast<int>(head), static_cast<int>(place.position)) + layer * entries.layer_bytes;
+  place.keys = kv_keys(cache, static_cast<int>(head), static_cast<int>(place.position)) +
+               layer * entries.layer_bytes;
   place.entry = cache.side_bytes / kKvPage;
   place.scratch =
       entries.scratch + ((layer * entries.count + i) * cache.kv_heads + head) * 2 * place.entry;
