@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <csignal>
 #include <cstdio>
 #include <optional>
 
@@ -10,22 +9,11 @@
 #include "conversation_file.h"
 #include "errors.h"
 #include "files.h"
+#include "interrupts.h"
 #include "progress.h"
-#include "signals_cancel.h"
 
 namespace octavo::cli {
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-void catch_interrupts() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) {
-    interrupted = 1;
-    SignalsCancel::cancel();
-  };
-  ::sigaction(SIGINT, &action, nullptr);  // no SA_RESTART: reading a line ends too
-}
 
 void say(const std::string& text) { std::fputs((text + "\n").c_str(), stderr); }
 
@@ -61,7 +49,7 @@ ChatLoop::ChatLoop(Conversation& conversation, bool terminal)
     : conversation_(conversation),
       terminal_(terminal),
       editor_(terminal ? make_line_editor() : make_script_reader()) {
-  catch_interrupts();
+  Interrupts::catch_all();
 }
 
 int ChatLoop::run(const std::string& first) {
@@ -92,7 +80,7 @@ LineOutcome ChatLoop::read_message(std::string& message) {
   for (const char* prompt = "> ";; prompt = "… ") {
     std::string line;
     const LineOutcome outcome = editor_->read(prompt, line);
-    interrupted = 0;  // at the prompt it has done what it does
+    Interrupts::clear();  // at the prompt it has done what it does
     if (outcome != LineOutcome::kLine) return outcome;
     const bool goes_on = line.ends_with('\\');
     if (goes_on) line.back() = '\n';
@@ -138,12 +126,12 @@ void ChatLoop::answer(const std::string& text) {
   const auto on_prompt = [&bar](int64_t done, int64_t total) {
     constexpr int64_t kShort = 64;  // read before anybody sees a bar; and so is a decoded token
     if (bar && total > kShort) bar->show(done, total);
-    return interrupted == 0;
+    return !Interrupts::requested();
   };
   const auto on_text = [&bar](const std::string& part) {
     bar.reset();
     write_output(part);
-    return interrupted == 0;
+    return !Interrupts::requested();
   };
   Answer given = conversation_.ask(text, on_text, on_prompt);
   bar.reset();
@@ -157,7 +145,7 @@ void ChatLoop::answer(const std::string& text) {
         "of the oldest turns]");
   }
   stopped_ = given.interrupted && !terminal_;
-  interrupted = 0;
+  Interrupts::clear();
   last_ = std::move(given);
   ++answers_;
 }

@@ -2,12 +2,12 @@
 #include <histedit.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
 #include <cwchar>
 
+#include "interrupts.h"
 #include "line_editor.h"
 
 namespace octavo::cli {
@@ -88,23 +88,23 @@ class LibeditLineEditor final : public LineEditor {
   }
   static char* prompt_of(EditLine* editor) { return self(editor).prompt_.data(); }
 
-  /// libedit's own reader tries again after Ctrl-C, so this one stands in its place.
+  /// libedit's own reader knows nothing of Ctrl-C, so this one stands in its place.
   static int read_character(EditLine* editor, wchar_t* character) {
     std::mbstate_t state = {};
     for (;;) {
-      char byte = 0;
-      const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
-      if (count == 0) return 0;
-      if (count < 0) {
-        if (errno != EINTR) return -1;
-        if (resized != 0) {
-          resized = 0;
-          ::el_resize(editor);
-          continue;
-        }
+      if (resized != 0) {
+        resized = 0;
+        ::el_resize(editor);
+      }
+      const Interrupts::Event event = Interrupts::wait_for_input(STDIN_FILENO);
+      if (event == Interrupts::Event::kSignal) continue;
+      if (event == Interrupts::Event::kInterrupt) {
         self(editor).cleared_ = true;
         return -1;
       }
+      char byte = 0;
+      const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
+      if (count <= 0) return static_cast<int>(count);
       const size_t length = std::mbrtowc(character, &byte, 1, &state);
       if (length == static_cast<size_t>(-2)) continue;  // more bytes belong to it
       if (length == static_cast<size_t>(-1)) *character = L'\xFFFD';

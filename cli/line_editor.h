@@ -22,8 +22,8 @@ class LineEditor {
 
 /// Reads lines as they come and writes no prompt: for scripts.
 std::unique_ptr<LineEditor> make_script_reader();
-/// With editing and history where this build has libedit, otherwise as the terminal does it. The
-/// handler of SIGINT must not restart system calls.
+/// With editing and history where this build has libedit, otherwise as the terminal does it. Ctrl-C
+/// is heard through Interrupts.
 std::unique_ptr<LineEditor> make_line_editor();
 
 }  // namespace octavo::cli
