@@ -41,26 +41,6 @@ json map_json(const ModelContents& contents) {
   return list;
 }
 
-json config_json(const ModelConfig& c) {
-  return {{"architecture", c.architecture},
-          {"dim", c.dim},
-          {"layers", c.layers},
-          {"heads", c.heads},
-          {"kv_heads", c.kv_heads},
-          {"head_dim", c.head_dim},
-          {"ffn_dim", c.ffn_dim},
-          {"experts", c.experts},
-          {"experts_per_token", c.experts_per_token},
-          {"vocab", c.vocab},
-          {"context", c.context},
-          {"window", c.window},
-          {"rope_theta", c.rope_theta},
-          {"norm_eps", c.norm_eps},
-          {"tied_output", c.tied_output},
-          {"bos", c.bos},
-          {"eos", c.eos}};
-}
-
 json model_json(const std::string& path, const ModelContents& contents) {
   json formats = json::object();
   for (const TypeTotals& type : contents.types) {
@@ -70,7 +50,7 @@ json model_json(const std::string& path, const ModelContents& contents) {
   return {{"path", path},
           {"bytes", contents.file_bytes},
           {"version", contents.version},
-          {"config", config_json(contents.config)},
+          {"config", json::parse(config_json(contents.config))},
           {"type", contents.type},
           {"source", contents.source},
           {"has_tokenizer", contents.tokenizer_bytes > 0},

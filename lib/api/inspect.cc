@@ -1,9 +1,14 @@
 #include "octavo/inspect.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "io/contents.h"
 #include "io/model_file.h"
+#include "model/config.h"
 
 namespace octavo {
+
+std::string config_json(const ModelConfig& config) { return to_json(config).dump(); }
 
 ModelContents inspect(const std::string& path) {
   const ModelFile file(path);

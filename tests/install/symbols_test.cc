@@ -78,7 +78,7 @@ TEST(Symbols, OfCxxAreThoseOfTheApi) {
   std::istringstream names(
       "Error Model Sampler Session TextStream generate "
       "convert export_gguf parse_type_rule plan_conversion ready_recipes weight_types "
-      "inspect verify mixtral_8x7b_config read_checkpoint_config synthesize Calibrator "
+      "config_json inspect verify mixtral_8x7b_config read_checkpoint_config synthesize Calibrator "
       "MachineSpeed device_memory faster instruction_set measure_device measure_machine "
       "prefill_unit");
   const std::set<std::string> expected{std::istream_iterator<std::string>(names), {}};

@@ -56,6 +56,9 @@ struct ModelContents {
   }
 };
 
+/// A config as a model file holds it: a JSON object in one line.
+OCTAVO_API std::string config_json(const ModelConfig& config);
+
 /// Reads header and directory and checks them: every extent, and every shape against the config.
 /// No weights are read. Throws Error(kIo), Error(kFormat) for a file that is something else,
 /// damaged or cut short, and Error(kUnsupported) for a newer version of the format.
