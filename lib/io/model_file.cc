@@ -74,12 +74,14 @@ std::vector<std::string> ModelFile::verify(int threads, const Progress& progress
   std::atomic<size_t> next = 0;
   std::atomic<int64_t> read = 0;
   std::atomic<bool> stopped = false;
+  int64_t reported = -1;  // by the first thread, which is the caller's
   Caught caught;
   parallel(resolve_threads(threads), [&](int thread, int) {
     const auto advance = [&](int64_t bytes) {
       const int64_t done = read += bytes;
-      if (thread == 0 && progress && !caught.run([&] { return progress(done, all); })) {
-        stopped = true;
+      if (thread == 0 && progress) {
+        reported = done;
+        if (!caught.run([&] { return progress(done, all); })) stopped = true;
       }
       return !stopped;
     };
@@ -88,6 +90,8 @@ std::vector<std::string> ModelFile::verify(int threads, const Progress& progress
     }
   });
   caught.rethrow();
+  // The last step, or every one, may have been another thread's.
+  if (progress && !stopped && reported < all && !progress(all, all)) stopped = true;
   if (stopped) fail(ErrorCode::kCancelled, "{}: the check was stopped", path());
   std::vector<std::string> names;
   for (size_t i = 0; i < tensors.size(); ++i) {

@@ -11,8 +11,8 @@
 namespace octavo {
 
 /// Tensors from the first on that are in the file at `path` with these checksums, with zeros after
-/// each up to the next. Uses threads and checked of `options`; throws Error(kInvalidArgument) when
-/// that stops it.
+/// each up to the next. Uses threads and checked of `options`; throws Error(kCancelled) when that
+/// stops it.
 size_t count_whole_tensors(const std::string& path, const ModelDirectory& directory,
                            std::span<const uint64_t> checksums, const WriteOptions& options);
 

@@ -156,6 +156,26 @@ TEST_F(ConversionApi, ProgressComesInTheCallersThread) {
   EXPECT_EQ(last, summary.source_bytes);
 }
 
+// Of threads that are more than processors, the caller's comes late, and now and then finds nothing
+// left to check.
+TEST_F(ConversionApi, ACheckReportsItsEndWhicheverThreadDoesTheWork) {
+  convert(options());
+  const std::string model = options().output;
+  for (int run = 0; run < 100; ++run) {
+    int64_t last = -1, all = 0;
+    const auto watch = [&](int64_t done, int64_t total) {
+      EXPECT_GT(done, last);
+      last = done;
+      all = total;
+      return true;
+    };
+    EXPECT_THAT(verify(model, {.threads = 16, .progress = watch}), IsEmpty());
+    ASSERT_EQ(last, all);
+    ASSERT_EQ(code_of([&] { verify(model, {.threads = 16, .progress = stop}); }),
+              ErrorCode::kCancelled);
+  }
+}
+
 TEST_F(ConversionApi, VerifyNamesTheDamagedTensor) {
   convert(options());
   const std::string path = options().output;
