@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "backend/cuda/kernels/row_ops.h"
 #include "cuda/attention_problem.h"
 
 namespace octavo::test {
@@ -26,12 +27,13 @@ TEST(AttendPlain, IsSoftmaxOverTheKeysThatARowSees) {
   }
 }
 
-std::vector<float> attend_few(Sequence& sequence, const Shape& shape, int rows, int spare) {
+std::vector<float> attend_few(Sequence& sequence, const Shape& shape, int rows, int spare,
+                              const cuda::Q8& q8 = {}) {
   const int parts = cuda::attend_parts(sequence.position() + rows, shape.window) + spare;
   std::vector<float> scratch(static_cast<size_t>(cuda::attend_scratch(
                                  rows, shape.heads, cuda::kv_row(shape.head_dim), parts)),
                              NAN);
-  run(cuda::attend_few, sequence.rows_of(), sequence.pages().view(), parts, scratch.data());
+  run(cuda::attend_few, sequence.rows_of(), sequence.pages().view(), parts, scratch.data(), q8);
   return sequence.take_out();
 }
 
@@ -67,8 +69,35 @@ TEST(AttendFew, ARowGivesTheSameBitsInAnyCompany) {
       row.q = q.data(), row.out = out.data(), row.rows = 1, row.first = one.first + r;
       const int parts = cuda::attend_parts(together.position() + r + 1, window);
       ASSERT_LE(parts, 8);
-      run(cuda::attend_few, row, together.pages().view(), parts, scratch.data());
+      run(cuda::attend_few, row, together.pages().view(), parts, scratch.data(), cuda::Q8{});
       EXPECT_EQ(std::memcmp(out.data(), all.data() + r * width, width * 4), 0) << "row " << r;
+    }
+  }
+}
+
+TEST(AttendFew, QuantizesItsResultAsAKernelOfItsOwnWould) {
+  for (const Shape& shape : {Shape{KvType::kF16, 4, 2, 32, 0}, Shape{KvType::kQ8_0, 8, 2, 128, 90},
+                             Shape{KvType::kF32, 2, 1, 256, 0}}) {
+    Sequence sequence(shape, 400, 6);
+    for (const int rows : {60, 3, 64, 1, 64, 8}) {
+      sequence.append(rows);
+      if (rows > 8) continue;
+      const int64_t cols = int64_t{shape.heads} * shape.head_dim;
+      const auto size = static_cast<size_t>(rows * cols);
+      struct Quantized {
+        explicit Quantized(size_t size) : q(size, 99), scale(size / 32), sum(size / 32) {}
+        std::vector<int8_t> q;
+        std::vector<float> scale;
+        std::vector<int32_t> sum;
+      };
+      Quantized fused(size), apart(size);
+      const std::vector<float> out = attend_few(
+          sequence, shape, rows, 0, {fused.q.data(), fused.scale.data(), fused.sum.data(), cols});
+      run(cuda::quantize_q8, out.data(), cols, int64_t{rows},
+          cuda::Q8{apart.q.data(), apart.scale.data(), apart.sum.data(), cols});
+      EXPECT_EQ(fused.q, apart.q);
+      EXPECT_EQ(fused.scale, apart.scale);
+      EXPECT_EQ(fused.sum, apart.sum);
     }
   }
 }

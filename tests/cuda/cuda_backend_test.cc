@@ -20,11 +20,11 @@ namespace octavo::test {
 namespace {
 
 constexpr int64_t kDim = 64, kFfn = 96, kVocab = 50, kExperts = 4, kHeads = 4, kKvHeads = 2,
-                  kHeadDim = 16, kContext = 2048, kRows = 32;
+                  kHeadDim = 32, kQuery = kHeads * kHeadDim, kContext = 2048, kRows = 32;
 
 BackendLimits limits() {
   return {.rows = kRows,
-          .cols = kDim,
+          .cols = kQuery,
           .ffn_dim = kFfn,
           .heads = kHeads,
           .experts = kExperts,
@@ -38,9 +38,10 @@ class SmallModel {
   explicit SmallModel(std::shared_ptr<Device> device) : device_(std::move(device)) {
     table_ = load(Format::kQ8_0, kVocab, kDim);
     gain_ = device_->load(plain_view(gain_values_));
-    wq_ = load(Format::kQ4_0, kHeads * kHeadDim, kDim);
+    wq_ = load(Format::kQ4_0, kQuery, kDim);
     wk_ = load(Format::kQ4_0, kKvHeads * kHeadDim, kDim);
     wv_ = load(Format::kQ8_0, kKvHeads * kHeadDim, kDim);
+    wo_ = load(Format::kQ4_0, kDim, kQuery);
     router_ = load(Format::kF32, kExperts, kDim);
     for (int64_t e = 0; e < kExperts; ++e) {
       experts_.push_back({load(Format::kQ4_0, kFfn, kDim), load(Format::kQ4_0, kFfn, kDim),
@@ -55,34 +56,38 @@ class SmallModel {
           cache(backend->kv_cache({1, kKvHeads, kHeadDim, kContext, window, KvType::kF16})),
           x(backend->activation(kRows, kDim)),
           normed(backend->activation(kRows, kDim)),
-          q(backend->activation(kRows, kDim)),
+          delta(backend->activation(kRows, kDim)),
+          q(backend->activation(kRows, kQuery)),
           k(backend->activation(kRows, kKvHeads * kHeadDim)),
           v(backend->activation(kRows, kKvHeads * kHeadDim)),
-          attended(backend->activation(kRows, kDim)),
+          attended(backend->activation(kRows, kQuery)),
           logits(backend->activation(kRows, kVocab)) {}
     cuda::Queue& queue() { return static_cast<cuda::CudaBackend&>(*backend).queue(); }
 
     std::unique_ptr<Backend> backend;
     KvCachePtr cache;
-    ActivationPtr x, normed, q, k, v, attended, logits;
+    ActivationPtr x, normed, delta, q, k, v, attended, logits;
     int64_t position = 0;
   };
 
-  /// Logits of the last of the tokens.
+  /// Logits of the last of the tokens; the ops come as Transformer has them.
   std::vector<float> feed(Sequence& s, const std::vector<int32_t>& ids) {
     const auto rows = static_cast<int64_t>(ids.size());
     Backend& backend = *s.backend;
     const Projection qkv[] = {
         {wq_.get(), s.q.get()}, {wk_.get(), s.k.get()}, {wv_.get(), s.v.get()}};
-    const Projection out[] = {{table_.get(), s.logits.get()}};
+    const Projection wo[] = {{wo_.get(), s.delta.get()}}, out[] = {{table_.get(), s.logits.get()}};
     backend.embed(*table_, ids, *s.x);
     backend.rmsnorm(*s.x, rows, *gain_, 1e-5f, *s.normed);
     backend.matmul(*s.normed, 0, rows, qkv);
     backend.attention(*s.q, *s.k, *s.v, rows, {kHeads, 1e4}, *s.cache, 0, s.position, *s.attended);
-    backend.add(*s.attended, rows, *s.x);
-    backend.moe_ffn(*s.x, rows, *router_, experts_, 2, *s.normed, nullptr);
-    backend.add(*s.normed, rows, *s.x);
-    backend.matmul(*s.x, rows - 1, 1, out);
+    backend.matmul(*s.attended, 0, rows, wo);
+    backend.add(*s.delta, rows, *s.x);
+    backend.rmsnorm(*s.x, rows, *gain_, 1e-5f, *s.normed);
+    backend.moe_ffn(*s.normed, rows, *router_, experts_, 2, *s.delta, nullptr);
+    backend.add(*s.delta, rows, *s.x);
+    backend.rmsnorm(*s.x, rows, *gain_, 1e-5f, *s.normed);
+    backend.matmul(*s.normed, rows - 1, 1, out);
     s.position += rows;
     std::vector<float> logits(kVocab);
     backend.read(*s.logits, 0, 1, logits);
@@ -99,7 +104,7 @@ class SmallModel {
   Random random_{1};
   std::vector<float> gain_values_ = Random(2).normals(kDim);
   std::deque<PackedMatrix> matrices_;
-  WeightPtr table_, gain_, wq_, wk_, wv_, router_;
+  WeightPtr table_, gain_, wq_, wk_, wv_, wo_, router_;
   std::vector<Expert> experts_;
 };
 
@@ -140,6 +145,26 @@ TEST_F(CudaBackendTest, ReplayedTokensHaveTheBitsOfLaunchedOnes) {
       ASSERT_EQ(model.feed(replayed, {ids[i], ids[i + 1]}),
                 model.feed(launched, {ids[i], ids[i + 1]}));
     }
+  }
+}
+
+// What a kernel before it can do takes none of its own: additions, and quantizing for products.
+TEST_F(CudaBackendTest, ATokenTakesTenKernelsALayer) {
+  SmallModel model(cuda_emulation::make_device());
+  SmallModel::Sequence fused(model), apart(model);
+  apart.queue().use_graphs(false);
+  const auto launches = [&](SmallModel::Sequence& sequence) {
+    const int64_t before = cuda_emulation::counts().launches;
+    model.feed(sequence, {5});
+    return cuda_emulation::counts().launches - before;
+  };
+  for (SmallModel::Sequence* first : {&fused, &apart}) launches(*first);  // with its page of keys
+  for (int i = 0; i < 4; ++i) {  // launched, captured, replayed
+    // Id and position, embedding; norm; q, k, v; rotate, attend, merge; wo; norm; router, two of
+    // the experts; norm; output.
+    EXPECT_EQ(launches(fused), 2 + 10 + 2) << i;
+    // Position by itself; five more in the layer, one more before the output.
+    EXPECT_EQ(launches(apart), 3 + 15 + 3) << i;
   }
 }
 

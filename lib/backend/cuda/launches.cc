@@ -13,32 +13,17 @@
 namespace octavo::cuda {
 namespace {
 
-/// Formats whose products take activations in int8.
-constexpr FormatSet kQuantized = format_bit(Format::kQ8_0) | format_bit(Format::kQ4_0) |
-                                 format_bit(Format::kQ4_K) | format_bit(Format::kQ5_K) |
-                                 format_bit(Format::kQ6_K);
 /// Formats that are multiplied as floats where there are many rows.
 constexpr FormatSet kFloats = format_bit(Format::kF32) | format_bit(Format::kF16);
 constexpr FormatSet kBf16 = format_bit(Format::kBF16);
 
-/// Formats of w1 and w3 of any of the experts.
-FormatSet hidden_formats(const Experts& experts) {
-  return experts.hidden_mixed ? ~FormatSet{0} : experts.hidden;
-}
-
-FormatSet formats_of(std::span<const Product> products) {
-  FormatSet set = 0;
-  for (const Product& product : products) set |= format_bit(product.weight.format);
-  return set;
-}
-
-/// x [rows, cols] as a few rows' product takes it.
-FewInput few_input(const Scratch& scratch, FormatSet formats, const float* x, int64_t cols,
-                   int64_t rows, Stream stream) {
+/// x [rows, cols] as a few rows' product takes it; `found`: it is quantized already.
+FewInput few_input(const Scratch& scratch, FormatSet formats, bool found, const float* x,
+                   int64_t cols, int64_t rows, Stream stream) {
   FewInput input = {x, cols, {}};
-  if ((formats & kQuantized) != 0) {
+  if ((formats & kQuantizedFormats) != 0) {
     input.q8 = scratch.few_in.rows(cols);
-    quantize_q8(x, cols, rows, input.q8, stream);
+    if (!found) quantize_q8(x, cols, rows, input.q8, stream);
   }
   return input;
 }
@@ -63,14 +48,15 @@ void Queue::launch(const Op& op) {
 void Queue::run(const EmbedOp& op) { embed(op.table, state_.data() + 1, op.rows, op.out, stream_); }
 
 void Queue::run(const NormOp& op) {
-  rmsnorm(op.x, op.rows, op.cols, op.gain, op.eps, op.out, stream_);
+  const Q8 q8 = op.leaves_q8 ? scratch_.few_in.rows(op.cols) : Q8{};
+  rmsnorm({op.x, op.added, op.gain, op.eps, op.out, q8}, op.rows, op.cols, stream_);
 }
 
 void Queue::run(const AddOp& op) { cuda::add(op.y, op.count, op.x, stream_); }
 
 void Queue::run(const MatmulOp& op) {
   const std::span<const Product> products = std::span(op.products).first(op.count);
-  const FormatSet formats = formats_of(products);
+  const FormatSet formats = input_formats(op);
   if (op.rows >= kTileLeastRows) {
     multiply_tiles(products, tile_input(scratch_, formats, op.x, op.cols, op.rows, stream_),
                    op.rows, stream_);
@@ -80,16 +66,19 @@ void Queue::run(const MatmulOp& op) {
     const int64_t rows = std::min(kFewRows, op.rows - first);
     std::array<Product, kMostProducts> pass = op.products;
     for (Product& product : pass) product.y += first * product.y_stride;
-    multiply_few(std::span(pass).first(op.count),
-                 few_input(scratch_, formats, op.x + first * op.cols, op.cols, rows, stream_), rows,
-                 scratch_.partials(), stream_);
+    multiply_few(
+        std::span(pass).first(op.count),
+        few_input(scratch_, formats, op.finds_q8, op.x + first * op.cols, op.cols, rows, stream_),
+        rows, scratch_.partials(), stream_);
   }
 }
 
 void Queue::run(const AttentionOp& op) {
   rope_append(op.rows, op.cache, stream_);
   if (op.rows.rows <= kFewRows && op.cache.row <= kAttendFewRow) {
-    attend_few(op.rows, op.cache, op.parts, attention_.data(), stream_);
+    const int64_t cols = int64_t{op.rows.heads} * op.cache.head_dim;
+    const Q8 q8 = op.leaves_q8 ? scratch_.few_in.rows(cols) : Q8{};
+    attend_few(op.rows, op.cache, op.parts, attention_.data(), q8, stream_);
   } else if (attends_in_tiles(op.cache)) {
     attend_tiles(op.rows, op.cache, stream_);
   } else {
@@ -117,11 +106,12 @@ void Queue::run_few(const MoeOp& op, int64_t first, int64_t rows) {
     routed.weights = scratch_.weights.data() + first * op.top_k;
   }
   HiddenFew hidden;
-  if ((experts.output & ~kQuantized) != 0) hidden.values = scratch_.few_values.data();
-  if ((experts.output & kQuantized) != 0) hidden.q8 = scratch_.few_hidden.rows(experts.ffn);
-  hidden_few(experts,
-             few_input(scratch_, hidden_formats(experts), op.x + first * dim, dim, rows, stream_),
-             routed, rows, hidden, stream_);
+  if ((experts.output & ~kQuantizedFormats) != 0) hidden.values = scratch_.few_values.data();
+  if ((experts.output & kQuantizedFormats) != 0) hidden.q8 = scratch_.few_hidden.rows(experts.ffn);
+  hidden_few(
+      experts,
+      few_input(scratch_, input_formats(op), op.finds_q8, op.x + first * dim, dim, rows, stream_),
+      routed, rows, hidden, stream_);
   output_few(experts, hidden, routed, rows, scratch_.partials(), op.out + first * dim, dim,
              stream_);
 }
@@ -140,8 +130,8 @@ void Queue::run_tiles(const MoeOp& op) {
   if ((experts.output & ~kFloats) != 0) {
     hidden.bf16 = scratch_.tile_hidden.rows(experts.ffn, (experts.output & kBf16) != 0);
   }
-  hidden_tiles(experts, tile_input(scratch_, hidden_formats(experts), op.x, dim, op.rows, stream_),
-               slots, op.rows, hidden, stream_);
+  hidden_tiles(experts, tile_input(scratch_, input_formats(op), op.x, dim, op.rows, stream_), slots,
+               op.rows, hidden, stream_);
   float* const outputs = routed ? scratch_.outputs.data() : op.out;
   output_tiles(experts, hidden, slots, op.rows, outputs, dim, stream_);
   if (routed) {

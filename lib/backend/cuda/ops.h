@@ -22,11 +22,13 @@ struct EmbedOp {
 };
 
 struct NormOp {
-  const float* x;
+  float* x;
   int64_t rows, cols;
   const float* gain;
   float eps;
   float* out;
+  const float* added = nullptr;  ///< [rows, cols], to x before
+  bool leaves_q8 = false;        ///< quantized in Scratch::few_in, for the op behind it
   bool operator==(const NormOp&) const = default;
 };
 
@@ -42,6 +44,7 @@ struct MatmulOp {
   int64_t rows, cols;
   std::array<Product, kMostProducts> products;
   size_t count;
+  bool finds_q8 = false;  ///< the op before it left x quantized
   bool operator==(const MatmulOp&) const = default;
 };
 
@@ -50,6 +53,7 @@ struct AttentionOp {
   AttentionRows rows;
   KvView cache;
   int32_t parts;  ///< of the sequence, where it is split
+  bool leaves_q8 = false;
   bool operator==(const AttentionOp&) const = default;
 };
 
@@ -60,9 +64,22 @@ struct MoeOp {
   Experts experts;
   int64_t top_k;
   float* out;  ///< [rows, dim]
+  bool finds_q8 = false;
   bool operator==(const MoeOp&) const = default;
 };
 
 using Op = std::variant<EmbedOp, NormOp, AddOp, MatmulOp, AttentionOp, MoeOp>;
+
+/// Formats whose products with few rows take activations in int8.
+inline constexpr FormatSet kQuantizedFormats =
+    format_bit(Format::kQ8_0) | format_bit(Format::kQ4_0) | format_bit(Format::kQ4_K) |
+    format_bit(Format::kQ5_K) | format_bit(Format::kQ6_K);
+/// Formats of the matrices that x is multiplied with, the router apart.
+FormatSet input_formats(const MatmulOp& op);
+FormatSet input_formats(const MoeOp& op);
+
+/// For ops of up to kFewRows rows that follow each other: true when `last` now does the work of
+/// both. Otherwise `last` may have taken the quantization of its result from `next`.
+bool fuse(Op& last, Op& next);
 
 }  // namespace octavo::cuda

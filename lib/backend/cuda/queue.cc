@@ -12,7 +12,7 @@ namespace {
 /// Enough for the ops of a token of any model there is; more would only take a moment longer.
 constexpr size_t kExpectedOps = 1024;
 /// Ops that are worth a graph whatever they are: a few layers.
-constexpr size_t kLeastOps = 16;
+constexpr size_t kLeastOps = 12;
 
 int64_t rows_of(const Op& op) {
   return std::visit(
@@ -43,11 +43,11 @@ Queue::Queue(const BackendLimits& limits, std::shared_ptr<CudaDevice> device)
         "clearing memory");
 }
 
-void Queue::add(const Op& op) {
+void Queue::add(Op op) {
   device_->await_uploads(stream_, uploads_seen_);
   const bool can_wait = use_graphs_ && rows_of(op) <= kFewRows;
   if (can_wait && (rows_of(op) > 0 || !waiting_.empty())) {
-    waiting_.push_back(op);
+    if (waiting_.empty() || !fuse(waiting_.back(), op)) waiting_.push_back(op);
     return;
   }
   flush();

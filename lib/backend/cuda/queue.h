@@ -29,7 +29,7 @@ class Queue {
   const BackendLimits& limits() const { return limits_; }
 
   /// Does the op, at once or with others of its token.
-  void add(const Op& op);
+  void add(Op op);
   /// Ids for the EmbedOps that follow, at most limits.rows.
   void set_ids(std::span<const int32_t> ids);
   /// Position for the AttentionOps that follow; device memory has it before they run.

@@ -6,6 +6,7 @@
 #include "backend/cuda/kernels/attention.h"
 #include "backend/cuda/kernels/kv_access.cuh"
 #include "backend/cuda/kernels/launch.h"
+#include "backend/cuda/kernels/quantize.cuh"
 
 namespace octavo::cuda {
 namespace {
@@ -176,7 +177,7 @@ constexpr int kMergeThreads = 128;
 
 /// blockIdx: query head, row.
 __global__ void __launch_bounds__(kMergeThreads)
-    merge_parts_kernel(AttentionRows rows, KvView cache, int parts, float* scratch) {
+    merge_parts_kernel(AttentionRows rows, KvView cache, int parts, float* scratch, Q8 q8) {
   const int r = static_cast<int>(blockIdx.y), row = cache.row;
   const int position = *rows.position + rows.first + r;
   const int oldest = oldest_seen(cache.window, position);
@@ -195,7 +196,9 @@ __global__ void __launch_bounds__(kMergeThreads)
       const float* part = results + i * (row + 2);
       sum += part[d] * exp2f(part[row] - largest);
     }
-    rows.out[query * cache.head_dim + d] = sum / total;
+    const float value = sum / total;
+    rows.out[query * cache.head_dim + d] = value;
+    if (q8.q != nullptr) quantize_block(value, r, int64_t{blockIdx.x} * cache.head_dim + d, q8);
   }
 }
 
@@ -210,7 +213,7 @@ void attend(const AttentionRows& rows, const KvView& cache, int parts, float* sc
 }  // namespace
 
 void attend_few(const AttentionRows& rows, const KvView& cache, int parts, float* scratch,
-                Stream stream) {
+                const Q8& q8, Stream stream) {
   switch (cache.type) {
     case KvType::kF32:
       attend<KvType::kF32>(rows, cache, parts, scratch, stream);
@@ -226,7 +229,7 @@ void attend_few(const AttentionRows& rows, const KvView& cache, int parts, float
       break;
   }
   const dim3 grid(static_cast<unsigned>(rows.heads), static_cast<unsigned>(rows.rows));
-  launch(merge_parts_kernel, {grid, kMergeThreads, 0}, stream, rows, cache, parts, scratch);
+  launch(merge_parts_kernel, {grid, kMergeThreads, 0}, stream, rows, cache, parts, scratch, q8);
 }
 
 }  // namespace octavo::cuda

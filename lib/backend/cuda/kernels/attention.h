@@ -40,9 +40,10 @@ constexpr int64_t attend_scratch(int64_t rows, int64_t heads, int row, int parts
 
 /// Decode: each row and kv head, split over the keys in parts of kAttendPart, whose sums are merged
 /// in order (flash-decoding). A row gives the same bits in any company. `parts`: at least
-/// attend_parts(last position + 1, window); more cost a little and change nothing.
+/// attend_parts(last position + 1, window); more cost a little and change nothing. Leaves `out` in
+/// q8 too, unless q8.q is null; for head_dim a multiple of 32 and rows of whole q8 blocks.
 void attend_few(const AttentionRows& rows, const KvView& cache, int parts, float* scratch,
-                Stream stream);
+                const Q8& q8, Stream stream);
 
 /// Whether attend_tiles takes the cache: 16-bit and q8_0 numbers, head_dim up to 128.
 bool attends_in_tiles(const KvView& cache);
