@@ -48,7 +48,7 @@ __device__ __forceinline__ void add_units(const std::byte* matrix, int64_t panel
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       if (r >= rows.count) break;
-      weights.add(few_row(input, cols, rows.row[r]), unit * Unit<kFormat>::kCols, sum[r]);
+      weights.add(few_row<kFormat>(input, cols, rows.row[r]), unit * Unit<kFormat>::kCols, sum[r]);
     }
   }
 }

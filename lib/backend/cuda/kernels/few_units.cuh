@@ -28,11 +28,17 @@ struct FewRow {
   const int32_t* sum;
   int cols;
 };
+/// With what the units of the format take; the other of a FewInput's two may be null.
+template <Format kFormat>
 __device__ __forceinline__ FewRow few_row(const FewInput& input, int64_t cols, int row) {
-  const int64_t padded = q8_padded(cols);
-  return {input.x + row * input.stride, input.q8.q + row * padded,
-          input.q8.scale + row * (padded / 32), input.q8.sum + row * (padded / 32),
-          static_cast<int>(cols)};
+  const int width = static_cast<int>(cols);
+  if constexpr (kFormat == Format::kF32 || kFormat == Format::kF16 || kFormat == Format::kBF16) {
+    return {input.x + row * input.stride, nullptr, nullptr, nullptr, width};
+  } else {
+    const int64_t padded = q8_padded(cols), blocks = padded / 32;
+    return {nullptr, input.q8.q + row * padded, input.q8.scale + row * blocks,
+            input.q8.sum + row * blocks, width};
+  }
 }
 
 /// Quarters of consecutive lines: words[n][i] has row 4 * quarter + i of line n.
